@@ -1,0 +1,139 @@
+"""What the loop needs from outside itself, as small protocols that the host injects.
+
+With the defaults (`nexus_core.defaults`) the loop runs in a ten-line script
+without a database. Nexus injects its own: the meter books attempts in `billing`,
+the journal keeps steps and tool calls in `conversations`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+from uuid import UUID
+
+from .messages import Message, Part
+from .providers.base import ModelRequest, StopReason
+from .usage import Cost, Usage
+
+JSON = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A reserved provider request. `max_tokens` is what the meter lets it spend (≤ what was asked)."""
+
+    id: UUID
+    provider: str
+    model: str
+    max_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptOutcome:
+    """How a provider request ended.
+
+    `usage` is None when the provider never said; then `streamed_text` (what left
+    the provider, reasoning and tool arguments included) is what the meter counts.
+    """
+
+    status: Literal["complete", "failed", "cancelled", "cut"]
+    usage: Usage | None
+    streamed_text: str
+    stop_reason: str | None = None
+    error_code: str | None = None
+    duration_ms: int = 0
+    time_to_first_token_ms: int | None = None
+    model: str = ""
+    request_id: str = ""
+    sent: bool = True
+    """False: refused before a byte left (no connection, no key); nothing is charged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What an attempt finally cost."""
+
+    usage: Usage
+    cost: Cost
+
+
+class Meter(Protocol):
+    """Reserve before bytes leave, settle once after. No meter, no call."""
+
+    async def reserve(self, request: ModelRequest, *, provider: str, step: int, attempt: int) -> Attempt: ...
+
+    def price(self, attempt: Attempt, outcome: AttemptOutcome) -> Settled:
+        """What the outcome costs at the price chosen at `reserve`; pure, no I/O."""
+        ...
+
+    async def settle(self, attempt: Attempt, outcome: AttemptOutcome, settled: Settled) -> None:
+        """Books a failed or cut attempt. A completed one is booked by `Journal.step_completed`,
+        in the transaction that ends its step."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """A completed model call: what a resume or a takeover goes on from."""
+
+    index: int
+    """0, 1, 2 … within the run."""
+    stop_reason: StopReason
+    parts: tuple[Part, ...]
+    """The assistant turn, to be replayed unchanged."""
+    usage: Usage
+    cost: Cost
+    provider: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRecord:
+    """A tool call of a step, as the journal knows it."""
+
+    tool_id: str
+    """Ours, unique everywhere."""
+    call_id: str
+    """The provider's."""
+    step: int
+    name: str
+    input: Mapping[str, JSON]
+    status: Literal["PENDING", "RUNNING", "COMPLETED", "FAILED", "UNKNOWN"]
+    result: JSON = None
+    error: str | None = None
+    duration_ms: int | None = None
+
+
+class Journal(Protocol):
+    """Remembers steps and tool calls, so that nothing completed is ever repeated."""
+
+    async def load(self) -> tuple[Sequence[StepRecord], Sequence[ToolRecord]]:
+        """What earlier owners of this run completed or started, in order; empty for a new run."""
+        ...
+
+    async def step_completed(
+        self, step: StepRecord, attempt: Attempt, outcome: AttemptOutcome, settled: Settled, calls: Sequence[ToolRecord]
+    ) -> None:
+        """One transaction: the step, its tool calls (PENDING), and the settlement of its attempt."""
+        ...
+
+    async def tool_started(self, call: ToolRecord) -> None:
+        """Durably RUNNING, before the effect."""
+        ...
+
+    async def tool_finished(self, call: ToolRecord) -> None:
+        """COMPLETED, FAILED or UNKNOWN with its result, after the effect."""
+        ...
+
+
+class Clock(Protocol):
+    def monotonic(self) -> float: ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class Inbox(Protocol):
+    """Messages that people steer a running agent with; read at each step."""
+
+    async def take(self) -> Sequence[Message]: ...
