@@ -54,6 +54,8 @@ class LLMError(NexusError):
 
     code = "api_error"
     http_status = 502
+    sent: bool = True
+    """False: it is known that no byte reached the provider (no connection, no key), so it charges nothing."""
 
     def __init__(
         self,
@@ -79,6 +81,7 @@ class KeyMissing(LLMError):
 
     code = "key_missing"
     http_status = 409
+    sent = False
 
 
 class RateLimited(LLMError):

@@ -3,13 +3,14 @@
 Each provider adapter translates these to its own wire. Parts carry `provider_data`
 where a provider demands its own bytes back (thinking signatures, encrypted
 reasoning items, thought signatures): opaque JSON that is only given to the
-provider that made it.
+provider that made it, which `provider` names (the loop fills it in where an adapter
+leaves it empty).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 JSON = Any
@@ -20,6 +21,7 @@ Role = Literal["system", "user", "assistant", "tool"]
 class TextPart:
     text: str
     provider_data: Mapping[str, JSON] | None = None
+    provider: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,24 @@ _PART_KINDS: dict[str, type[Any]] = {
     "tool_result": ToolResultPart,
 }
 _KIND_OF = {cls: kind for kind, cls in _PART_KINDS.items()}
+
+
+def for_provider(messages: Sequence[Message], provider: str) -> list[Message]:
+    """The history as `provider` may see it: without the thinking and the opaque bytes of others."""
+    return [_message_for(message, provider) for message in messages]
+
+
+def _message_for(message: Message, provider: str) -> Message:
+    parts: list[Part] = []
+    for part in message.parts:
+        match part:
+            case ReasoningPart() if part.provider not in ("", provider):
+                continue
+            case (TextPart() | ToolCallPart()) if part.provider not in ("", provider) and part.provider_data:
+                parts.append(replace(part, provider_data=None))
+            case _:
+                parts.append(part)
+    return message if tuple(parts) == message.parts else replace(message, parts=tuple(parts))
 
 
 def part_to_json(part: Part) -> dict[str, JSON]:

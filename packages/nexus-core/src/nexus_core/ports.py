@@ -127,6 +127,24 @@ class Journal(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person said to a waiting tool call; `note` is told to the model when it was denied."""
+
+    approved: bool
+    note: str = ""
+
+
+class Approvals(Protocol):
+    """Asks a person about a tool call that needs approval."""
+
+    async def decide(self, call: ToolRecord) -> Decision | None:
+        """The decision on this call, which is PENDING. It may wait for a person here, or answer
+        `None`: nobody has decided yet. Then the loop ends behind its `waiting` chunks without a
+        terminal chunk, and the host runs it again (with the same journal) once there is a decision."""
+        ...
+
+
 class Clock(Protocol):
     def monotonic(self) -> float: ...
 
@@ -137,3 +155,14 @@ class Inbox(Protocol):
     """Messages that people steer a running agent with; read at each step."""
 
     async def take(self) -> Sequence[Message]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """All of them for one run; `nexus_core.defaults.default_ports()` makes a set without a host."""
+
+    meter: Meter
+    journal: Journal
+    clock: Clock
+    inbox: Inbox
+    approvals: Approvals

@@ -38,6 +38,9 @@ class ModelRequest:
     messages: Sequence[Message]
     system: str = ""
     tools: Sequence[ToolSchema] = ()
+    tool_choice: Literal["auto", "none"] = "auto"
+    """"none": the tools are still told (earlier turns call them, and Anthropic wants them
+    defined), but the model must answer without calling any."""
     max_tokens: int = 4096
     temperature: float | None = None
     reasoning: Reasoning = "off"
