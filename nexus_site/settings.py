@@ -1,0 +1,221 @@
+"""Django's settings, derived from `config`; the environment is not read here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import config as _config
+from .logging import logging_config
+
+CONFIG = _config.load()
+BASE_DIR = _config.BASE_DIR
+
+DEBUG = CONFIG.debug
+SECRET_KEY = CONFIG.secret_key
+SECRET_KEY_FALLBACKS = CONFIG.secret_key_fallbacks
+ALLOWED_HOSTS = CONFIG.allowed_hosts
+CSRF_TRUSTED_ORIGINS = CONFIG.csrf_trusted_origins
+
+# What the apps read. One prefix, so that a reader sees whose knob it is.
+NEXUS_DATA_DIR = CONFIG.data_dir
+NEXUS_ENCRYPTION_KEYS = CONFIG.encryption_keys
+NEXUS_REDIS_URL = CONFIG.redis_url
+NEXUS_COALESCE_MS = CONFIG.coalesce_ms
+NEXUS_LEASE_SECONDS = CONFIG.lease_seconds
+NEXUS_OUTBOX_BYTES = CONFIG.outbox_bytes
+NEXUS_FRAME_BYTES = CONFIG.frame_bytes
+NEXUS_UPLOAD_BYTES = CONFIG.upload_bytes
+NEXUS_WORKER_CONCURRENCY = CONFIG.worker_concurrency
+NEXUS_TITLE_AGENT = CONFIG.title_agent
+NEXUS_SIGNUP_OPEN = CONFIG.signup_open
+
+INSTALLED_APPS = [
+    "daphne",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "servestatic.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "channels",
+    "ninja",
+    "allauth",
+    "allauth.account",
+    "django_htmx",
+    "csp",
+    "nexus_site",
+    "workspaces",
+    "realtime",
+    "agents",
+    "billing",
+    "conversations",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "servestatic.middleware.ServeStaticMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "nexus_site.middleware.RequestIdMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "nexus_site.urls"
+ASGI_APPLICATION = "nexus_site.asgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "csp.context_processors.nonce",
+            ],
+        },
+    },
+]
+
+# --- data -------------------------------------------------------------------
+DATABASES: dict[str, dict[str, Any]] = {"default": dict(CONFIG.database)}
+_db = DATABASES["default"]
+if _db["ENGINE"].endswith("sqlite3"):
+    _db["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": (
+            f"PRAGMA journal_mode=WAL;PRAGMA synchronous={CONFIG.sqlite_synchronous};PRAGMA foreign_keys=ON;"
+        ),
+    }
+    # A file, because the shared in-memory database has no WAL and locks the writer's thread out.
+    _db["TEST"] = {"NAME": str(CONFIG.data_dir / "test.sqlite3")}
+else:
+    _db["CONN_MAX_AGE"] = 0
+    _db["OPTIONS"] = {**_db.get("OPTIONS", {}), "pool": {"min_size": 1, "max_size": 16, "timeout": 10}}
+
+if CONFIG.redis_url:
+    CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
+        "default": {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {"hosts": [CONFIG.redis_url], "prefix": "nexus"},
+        }
+    }
+    CACHES: dict[str, dict[str, Any]] = {
+        "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": CONFIG.redis_url}
+    }
+else:
+    CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+FILE_UPLOAD_MAX_MEMORY_SIZE = CONFIG.upload_bytes
+MEDIA_ROOT = CONFIG.data_dir / "files"
+
+# --- people -----------------------------------------------------------------
+AUTH_USER_MODEL = "workspaces.User"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "/accounts/login/"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/accounts/login/"
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_ADAPTER = "nexus_site.accounts.AccountAdapter"
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_LOGOUT_ON_GET = False
+
+# --- mail -------------------------------------------------------------------
+EMAIL_BACKEND = CONFIG.email_url["EMAIL_BACKEND"]
+EMAIL_HOST = CONFIG.email_url.get("EMAIL_HOST", "") or ""
+EMAIL_PORT = CONFIG.email_url.get("EMAIL_PORT") or 25
+EMAIL_HOST_USER = CONFIG.email_url.get("EMAIL_HOST_USER", "") or ""
+EMAIL_HOST_PASSWORD = CONFIG.email_url.get("EMAIL_HOST_PASSWORD", "") or ""
+EMAIL_USE_TLS = bool(CONFIG.email_url.get("EMAIL_USE_TLS", False))
+EMAIL_USE_SSL = bool(CONFIG.email_url.get("EMAIL_USE_SSL", False))
+DEFAULT_FROM_EMAIL = CONFIG.default_from_email
+
+# --- static files -----------------------------------------------------------
+STATIC_URL = "/static/"
+STATIC_ROOT = CONFIG.data_dir / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+SERVESTATIC_USE_FINDERS = DEBUG
+SERVESTATIC_AUTOREFRESH = DEBUG
+SERVESTATIC_KEEP_ONLY_HASHED_FILES = False
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "servestatic.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+# --- language, time ---------------------------------------------------------
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+
+# --- security ---------------------------------------------------------------
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CONFIG.secure_cookies
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SECURE = CONFIG.secure_cookies
+SECURE_SSL_REDIRECT = CONFIG.secure_redirect
+SECURE_HSTS_SECONDS = CONFIG.hsts_seconds
+SECURE_HSTS_INCLUDE_SUBDOMAINS = CONFIG.hsts_seconds > 0
+SECURE_HSTS_PRELOAD = CONFIG.hsts_seconds > 0
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^metrics$"]
+X_FRAME_OPTIONS = "DENY"
+if CONFIG.trust_proxy:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    USE_X_FORWARDED_HOST = True
+
+from csp.constants import NONCE, NONE, SELF  # noqa: E402  (after the settings it belongs to)
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF, NONCE],
+        # KaTeX places its boxes by style attributes; they cannot load or run anything.
+        "style-src-attr": ["'unsafe-inline'"],
+        "img-src": [SELF, "data:", "blob:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+
+LOGGING = logging_config(CONFIG.log_level, json=CONFIG.log_json)
+LOGGING_CONFIG = "logging.config.dictConfig"
