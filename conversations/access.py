@@ -1,0 +1,100 @@
+"""Who may see and do what with conversations, and the only way to fetch one for a person.
+
+A thing that is not there, is deleted, belongs to another workspace or is private to
+somebody else is `NotFound`, all alike. A viewer may watch; writing is `Forbidden`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from workspaces.access import Actor, Forbidden, NotFound
+
+from .models import Conversation, ConversationShare, Message, Run, ToolCall, Upload
+
+
+def readable(actor: Actor) -> QuerySet[Conversation]:
+    """The conversations this person may read in this workspace."""
+    shared = ConversationShare.objects.filter(conversation=OuterRef("pk"), user_id=actor.user_id)
+    return Conversation.objects.filter(
+        Q(visibility=Conversation.Visibility.WORKSPACE) | Q(created_by_id=actor.user_id) | Exists(shared),
+        workspace_id=actor.workspace_id,
+        deleted_at=None,
+    )
+
+
+def as_uuid(value: UUID | str) -> UUID:
+    """The id, or NotFound: what is not an id is nobody's."""
+    try:
+        return value if isinstance(value, UUID) else UUID(value)
+    except (ValueError, AttributeError, TypeError):
+        raise NotFound() from None
+
+
+def require_write(actor: Actor) -> None:
+    if not actor.can_write:
+        raise Forbidden("Viewers can read along, but not write. Ask an admin of the workspace for another role.")
+
+
+def access_conversation(actor: Actor, conversation_id: UUID | str, *, write: bool = False) -> Conversation:
+    found = readable(actor).filter(pk=as_uuid(conversation_id)).first()
+    if found is None:
+        raise NotFound()
+    if write:
+        require_write(actor)
+    return found
+
+
+def access_run(actor: Actor, run_id: UUID | str, *, write: bool = False) -> Run:
+    found = (
+        Run.objects.select_related("conversation", "message", "requested_by")
+        .filter(pk=as_uuid(run_id), conversation__in=readable(actor))
+        .first()
+    )
+    if found is None:
+        raise NotFound()
+    if write:
+        require_write(actor)
+    return found
+
+
+def access_message(actor: Actor, message_id: UUID | str, *, write: bool = False) -> Message:
+    found = (
+        Message.objects.select_related("conversation", "author")
+        .filter(pk=as_uuid(message_id), conversation__in=readable(actor))
+        .first()
+    )
+    if found is None:
+        raise NotFound()
+    if write:
+        require_write(actor)
+    return found
+
+
+def access_tool_call(actor: Actor, tool_id: UUID | str) -> ToolCall:
+    found = ToolCall.objects.filter(pk=as_uuid(tool_id), conversation__in=readable(actor)).first()
+    if found is None:
+        raise NotFound()
+    return found
+
+
+def access_upload(actor: Actor, file_id: UUID | str) -> Upload:
+    """A file one uploaded, or one that stands in a conversation one may read."""
+    found = Upload.objects.filter(pk=as_uuid(file_id), workspace_id=actor.workspace_id).first()
+    if found is None:
+        raise NotFound()
+    if found.conversation_id is None:
+        allowed = found.user_id == actor.user_id
+    else:
+        allowed = readable(actor).filter(pk=found.conversation_id).exists()
+    if not allowed:
+        raise NotFound()
+    return found
+
+
+def readable_ids(actor: Actor, conversation_ids: Iterable[UUID]) -> set[UUID]:
+    """Those of the ids that this person may read."""
+    return set(readable(actor).filter(pk__in=list(conversation_ids)).values_list("pk", flat=True))

@@ -1,0 +1,47 @@
+"""The one way from async code into the database: a small pool of threads of our own.
+
+Django's `sync_to_async` sends everything outside a request through one thread; runs
+and sockets would queue behind one another. Here a few threads keep their
+connections open. Multi-step work is one function, crossed into once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from django.db import close_old_connections, connections
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+THREADS = 8
+_pool = ThreadPoolExecutor(THREADS, thread_name_prefix="database")
+
+
+def _guarded(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Runs `fn` on a healthy connection; with a pool (PostgreSQL) gives it back afterwards."""
+    close_old_connections()
+    try:
+        return fn(*args, **kwargs)
+    finally:
+        close_old_connections()
+
+
+async def in_database(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Awaits the sync function in a database thread. Raises what it raises."""
+    context = contextvars.copy_context()
+    call = lambda: context.run(_guarded, fn, *args, **kwargs)  # noqa: E731
+    return await asyncio.get_running_loop().run_in_executor(_pool, call)
+
+
+def close_threads() -> None:
+    """Ends the pool and its connections (tests, shutdown); the next call makes a new one."""
+    global _pool
+    old, _pool = _pool, ThreadPoolExecutor(THREADS, thread_name_prefix="database")
+    for _ in range(THREADS):
+        old.submit(connections.close_all)
+    old.shutdown(wait=True)

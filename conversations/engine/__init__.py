@@ -1,0 +1,1 @@
+"""Running runs: the engine (who runs them where), the runner, the recorder and its writer."""

@@ -1,0 +1,48 @@
+"""The engine as the services see it: enqueue, cancel, close.
+
+Two forms: `local` (asyncio tasks of the one web process; the run table is the
+queue) and `docket` (Redis Streams, any number of workers). Which one runs is
+decided in `start`. A process without one (a management command) leaves its runs
+to the sweeper of a process that has one.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+from uuid import UUID
+
+
+class Engine(Protocol):
+    def enqueue(self, run_id: UUID) -> None:
+        """Have this run executed soon; from any thread. Told twice is told once."""
+        ...
+
+    def cancel(self, run_id: UUID) -> None:
+        """Tell the run's owner that it should stop; from any thread."""
+        ...
+
+    async def close(self) -> None:
+        """Hand over what is running and stop."""
+        ...
+
+
+_engine: Engine | None = None
+
+
+def use(engine: Engine | None) -> None:
+    global _engine
+    _engine = engine
+
+
+def current() -> Engine | None:
+    return _engine
+
+
+def enqueue(run_id: UUID) -> None:
+    if _engine is not None:
+        _engine.enqueue(run_id)
+
+
+def cancel(run_id: UUID) -> None:
+    if _engine is not None:
+        _engine.cancel(run_id)

@@ -1,0 +1,373 @@
+"""The runner: claim a run, build its agent, record what it streams, end it.
+
+One runner per process, one task per run. A cancel asked for by a person sets the
+context's `cancelled` event and the loop ends by itself; a cancelled *task* means
+that this process stops: the run stays `running`, its lease is given up, and
+another owner goes on from the last completed step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+
+from agents.services import build_agent
+from billing.meter import DbMeter, attempts_settle_orphans
+from nexus_core.agent import AgentRequest, BaseAgent
+from nexus_core.chunks import ContentChunk, ErrorChunk, MetadataChunk, ReasoningChunk, ToolCallChunk
+from nexus_core.context import ExecutionContext
+from nexus_core.errors import NexusError, RunFenced
+from nexus_core.ports import Ports
+from nexus_core.usage import Cost, Usage
+from realtime.presence import agent_done, agent_working
+from workspaces.access import Actor, actor_for
+
+from .. import events
+from ..commands import command_agent
+from ..database import in_database
+from ..fold import fold, kept, visible_text
+from ..history import model_messages
+from ..models import Run
+from ..services.run_claim import Claim, run_claim
+from ..services.run_finish import Ending, run_end_unstarted, run_finish, started_chunk
+from .journal import DbJournal
+from .recorder import Recorder, Ticker
+
+log = logging.getLogger(__name__)
+
+TOO_OFTEN = (
+    "This run ended with its server {n} times and was given up. What was written is kept; "
+    "try again, or tell whoever runs this server."
+)
+
+
+@dataclass(slots=True)
+class Live:
+    """A run of this process."""
+
+    run: Run
+    context: ExecutionContext
+    recorder: Recorder
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Claim, agent and the person it works for; made in one crossing into the database."""
+
+    claim: Claim
+    agent: BaseAgent | None
+    actor: Actor | None
+    fault: NexusError | None
+
+
+class Runner:
+    def __init__(self, owner: str, ticker: Ticker) -> None:
+        self._owner = owner
+        self._ticker = ticker
+        self._live: dict[UUID, Live] = {}
+        self._tasks: dict[UUID, asyncio.Task[Any]] = {}
+
+    def live_ids(self) -> Sequence[UUID]:
+        return list(self._live)
+
+    def stop(self, run_id: UUID) -> bool:
+        """Asks a run of this process to stop; False if it does not live here."""
+        live = self._live.get(run_id)
+        if live is None:
+            return False
+        live.context.cancelled.set()
+        return True
+
+    async def heartbeat_forever(self) -> None:
+        """Renews the leases of silent runs; whoever lost one stops at once."""
+        while True:
+            await asyncio.sleep(settings.NEXUS_LEASE_SECONDS / 4)
+            for run_id, live in list(self._live.items()):
+                live.recorder.beat()
+                if live.recorder.fenced and (task := self._tasks.get(run_id)) is not None:
+                    task.cancel()
+
+    async def hand_over(self) -> None:
+        """This process stops: cancels the runs still going; their leases are given up."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=8)
+
+    async def execute(self, run_id: UUID) -> None:
+        """Does all of a run's work, or nothing when it is not to be had."""
+        task = asyncio.current_task()
+        if run_id in self._tasks or task is None:
+            return
+        self._tasks[run_id] = task
+        structlog.contextvars.bind_contextvars(run_id=str(run_id))
+        try:
+            await self._execute(run_id)
+        finally:
+            self._tasks.pop(run_id, None)
+            self._live.pop(run_id, None)
+
+    async def _execute(self, run_id: UUID) -> None:
+        prepared = await in_database(self._prepare, run_id)
+        if prepared is None:
+            return
+        claim = prepared.claim
+        run = claim.run
+        context = ExecutionContext(
+            run_id=str(run.pk),
+            conversation_id=str(run.conversation_id),
+            message_id=str(run.answer_id),
+            workspace_id=str(run.workspace_id),
+            user_id=str(run.requested_by_id or ""),
+            agent_id=run.agent_slug,
+            plan=run.workspace.plan,
+            services={"actor": prepared.actor} if prepared.actor is not None else {},
+        )
+        recorder = Recorder(
+            self._ticker,
+            run_id=run.pk,
+            conversation_id=run.conversation_id,
+            epoch=run.epoch,
+            last_seq=max((seq for seq, _ in claim.log), default=0),
+        )
+        recorder.log = list(claim.log)
+        self._live[run_id] = Live(run, context, recorder)
+        if run.cancel_requested_at is not None:
+            context.cancelled.set()
+        try:
+            await self._work(prepared, context, recorder)
+        except RunFenced:
+            log.info("run %s: another owner has it", run_id)
+        except asyncio.CancelledError:
+            await self._give_up_lease(run, recorder)
+            raise
+        except Exception as fault:
+            log.exception("run %s failed in the runner", run_id)
+            await self._end_by_fault(run, recorder, fault)
+
+    def _prepare(self, run_id: UUID) -> Prepared | None:
+        """In a database thread: claim, then everything the run needs."""
+        claim = run_claim(run_id, self._owner)
+        if claim is None:
+            run_end_unstarted_if_cancelled(run_id)
+            return None
+        run = claim.run
+        if not claim.fresh:
+            attempts_settle_orphans(run.pk, visible_text(fold(claim.log)))
+        actor: Actor | None = None
+        try:
+            if run.requested_by is not None:
+                actor = actor_for(run.requested_by, run.workspace.slug)
+            agent = command_agent(run, actor) or build_agent(
+                run.agent, workspace_id=run.workspace_id, user_id=run.requested_by_id, model=run.model_override or None
+            )
+        except NexusError as fault:
+            return Prepared(claim, None, actor, fault)
+        return Prepared(claim, agent, actor, None)
+
+    async def _work(self, prepared: Prepared, context: ExecutionContext, recorder: Recorder) -> None:
+        claim, run = prepared.claim, prepared.claim.run
+        await self._begin(claim, recorder)
+        if claim.too_often:
+            fault = NexusError(TOO_OFTEN.format(n=Run.MOST_EPOCHS))
+            fault.code = "gave_up"
+            await self._end_by_fault(run, recorder, fault)
+            return
+        if prepared.agent is None:
+            await self._end_by_fault(run, recorder, prepared.fault or NexusError())
+            return
+        agent = prepared.agent
+        journal = DbJournal(run=run, recorder=recorder, steps=claim.steps, calls=claim.calls)
+        meter = DbMeter(
+            workspace_id=run.workspace_id,
+            user_id=run.requested_by_id,
+            agent_id=run.agent_id,
+            agent_slug=run.agent_slug,
+            conversation_id=run.conversation_id,
+            run_id=run.pk,
+            token_id=run.token_id,
+        )
+        name = run.agent.name if run.agent is not None else run.agent_slug
+        icon = run.agent.icon if run.agent is not None else ""
+        where = dict(workspace_id=run.workspace_id, agent_slug=run.agent_slug, conversation_id=run.conversation_id)
+        agent_working(**where, name=name, icon=icon, activity="thinking")
+        try:
+            history = await in_database(model_messages, claim.line, **agent_window(agent))
+            request = AgentRequest(
+                agent_id=run.agent_slug,
+                input="",
+                context=context,
+                history=history,
+                ports=Ports(meter=meter, journal=journal),
+            )
+            terminal: MetadataChunk | None = None
+            first_token_ms: int | None = None
+            error: ErrorChunk | None = None
+            stream = agent.stream(request)
+            try:
+                async for chunk in stream:
+                    if isinstance(chunk, MetadataChunk) and chunk.terminal:
+                        terminal = chunk
+                        break
+                    if first_token_ms is None and isinstance(chunk, (ContentChunk, ReasoningChunk)):
+                        first_token_ms = since(run)
+                    if isinstance(chunk, ErrorChunk):
+                        error = chunk
+                    elif isinstance(chunk, ToolCallChunk):
+                        activity = "running a tool" if chunk.status == "RUNNING" else "thinking"
+                        agent_working(**where, name=name, icon=icon, activity=activity)
+                    await recorder.add(chunk)
+                    if isinstance(chunk, ToolCallChunk):
+                        events.announce_tool_call(str(run.conversation_id), {"runId": str(run.pk), **chunk.data})
+            finally:
+                await aclose(stream)
+            await recorder.flush()
+            if terminal is None:
+                raise RuntimeError(f"agent {run.agent_slug} ended without a terminal chunk")
+            ending = ending_of(terminal, error, agent, first_token_ms)
+            await in_database(
+                run_finish, run, log=recorder.log, last_seq=recorder.last_seq, ending=ending, final=journal.final
+            )
+        finally:
+            agent_done(**where)
+
+    async def _begin(self, claim: Claim, recorder: Recorder) -> None:
+        """The chunks that stand before the agent's: started, or what a takeover says."""
+        run = claim.run
+        if not claim.log:
+            await recorder.add(started_chunk(run))
+            await in_database(_tell_started, run)
+            return
+        await recorder.add(MetadataChunk("resumed", {"epoch": run.epoch}))
+        visible = (ContentChunk, ReasoningChunk, ToolCallChunk)
+        if any(seq > claim.keep_seq and isinstance(chunk, visible) for seq, chunk in kept(claim.log)):
+            await recorder.add(MetadataChunk("reset", {"keepSeq": claim.keep_seq}))
+            # Calls of the last completed step stand after it in the log: they are told again as they are.
+            last = max((step.index for step in claim.steps), default=-1)
+            for call in claim.calls:
+                if call.step == last and call.status in ("COMPLETED", "FAILED"):
+                    await recorder.add(
+                        ToolCallChunk(
+                            call.tool_id, call.name, call.input, call.status, call.result, call.error, call.duration_ms
+                        )
+                    )
+
+    async def _end_by_fault(self, run: Run, recorder: Recorder, fault: Exception) -> None:
+        known = fault if isinstance(fault, NexusError) else NexusError(cause=fault)
+        try:
+            await recorder.add(ErrorChunk(known.message, known.code, known.retryable))
+            await recorder.flush()
+            await in_database(
+                run_finish,
+                run,
+                log=recorder.log,
+                last_seq=recorder.last_seq,
+                ending=Ending("failed", error_code=known.code, error_message=known.message, stop_reason="error"),
+                final=None,
+            )
+        except RunFenced:
+            log.info("run %s: another owner has it", run.pk)
+        except Exception:
+            log.exception("run %s cannot be ended; the sweeper gives it to another owner", run.pk)
+
+    async def _give_up_lease(self, run: Run, recorder: Recorder) -> None:
+        """Stores what is there and lets another owner begin at once."""
+        try:
+            async with asyncio.timeout(5):
+                await recorder.flush()
+                await in_database(_release, run.pk, run.epoch)
+        except (RunFenced, TimeoutError):
+            pass
+
+
+def run_end_unstarted_if_cancelled(run_id: UUID) -> None:
+    if Run.objects.filter(pk=run_id, status=Run.Status.QUEUED, cancel_requested_at__isnull=False).exists():
+        run_end_unstarted(run_id, status="cancelled")
+
+
+def agent_window(agent: BaseAgent) -> dict[str, int]:
+    """Window and answer size of the agent's model, in tokens, as far as it says."""
+    out: dict[str, int] = {}
+    if window := getattr(agent, "context_window", None):
+        out["window"] = int(window)
+    if answer := getattr(agent, "max_tokens", None):
+        out["answer_tokens"] = int(answer)
+    return out
+
+
+def ending_of(terminal: MetadataChunk, error: ErrorChunk | None, agent: BaseAgent, first_token_ms: int | None) -> Ending:
+    """The run's numbers from the loop's terminal chunk."""
+    fields = dict(terminal.fields)
+    usage = fields.pop("usage", None)
+    cost = fields.pop("costExact", None)
+    return Ending(
+        status=terminal.status,
+        usage=usage if isinstance(usage, Usage) else usage_of(fields),
+        cost=cost if isinstance(cost, Cost) else cost_of(fields),
+        fields={
+            name: value
+            for name, value in fields.items()
+            if name not in ("tokenUsage", "cost", "durationMs", "stopReason", "confidence", "estimated", "messageId")
+        },
+        provider=str(fields.get("provider") or ""),
+        model=str(fields.get("model") or ""),
+        stop_reason=str(fields.get("stopReason") or ""),
+        error_code=error.code if error is not None and terminal.status == "failed" else "",
+        error_message=error.message if error is not None and terminal.status == "failed" else "",
+        confidence=fields.get("confidence"),
+        first_token_ms=first_token_ms,
+    )
+
+
+def usage_of(fields: dict[str, Any]) -> Usage:
+    told = fields.get("tokenUsage") or {}
+    return Usage(
+        input=told.get("input", 0),
+        output=told.get("output", 0),
+        cache_read=told.get("cacheRead", 0),
+        cache_write_5m=told.get("cacheWrite", 0),
+        reasoning=told.get("reasoning", 0),
+        estimated=bool(fields.get("estimated", False)),
+    )
+
+
+def cost_of(fields: dict[str, Any]) -> Cost:
+    from decimal import Decimal
+
+    told = fields.get("cost") or {}
+
+    def pico(name: str) -> int | None:
+        value = told.get(name, "0")
+        return None if value is None else int(Decimal(value).scaleb(12))
+
+    return Cost(pico("input"), pico("output"))
+
+
+def since(run: Run) -> int:
+    from django.utils import timezone
+
+    return int((timezone.now() - run.created_at).total_seconds() * 1000)
+
+
+async def aclose(stream: Any) -> None:
+    close = getattr(stream, "aclose", None)
+    if close is not None:
+        await close()
+
+
+def _tell_started(run: Run) -> None:
+    events.announce_started(run.conversation, run)
+    events.record_asked(run)
+
+
+def _release(run_id: UUID, epoch: int) -> None:
+    Run.objects.filter(pk=run_id, epoch=epoch, status=Run.Status.RUNNING).update(heartbeat_at=None)
+

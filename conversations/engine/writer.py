@@ -1,0 +1,230 @@
+"""The log writer: one thread per process that commits for all runs of the process at once.
+
+Per transaction: one UPDATE of the runs that fences by epoch, renews the heartbeat
+and moves `last_seq`; then one INSERT for the runs that came back. The UPDATE's row
+lock is the fence: an insert that merely tests the epoch would be none under read
+committed. Only after the commit is anything published.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.db import Error, close_old_connections, connection, transaction
+
+from nexus_core.errors import RunFenced
+from realtime.frames import Frame
+from realtime.publish import publish
+from realtime.rooms import conversation_room
+
+log = logging.getLogger(__name__)
+
+ROWS_PER_INSERT = 2000
+RETRY_SECONDS = (0.05, 0.2, 0.5, 1, 2, 4, 4, 4, 4, 4, 4, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One chunk to be stored: `wire` is its JSON text."""
+
+    seq: int
+    type: str
+    wire: str
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one run wants stored now; without rows it is a heartbeat."""
+
+    run_id: UUID
+    conversation_id: UUID
+    epoch: int
+    last_seq: int
+    rows: list[Row]
+    done: Callable[[BaseException | None], None]
+    """Called on the event loop: None, or what went wrong."""
+    frames: list[Frame] = field(default_factory=list)
+
+
+def frame_of(run_id: str, conversation_id: str, row: Row) -> Frame:
+    """The socket's `chunk` frame, put together from the stored text without parsing it."""
+    text = (
+        f'{{"type":"chunk","runId":"{run_id}","conversationId":"{conversation_id}","seq":{row.seq},"chunk":{row.wire}}}'
+    )
+    return Frame(text=text, type="chunk", run_id=run_id, seq=row.seq)
+
+
+class LogWriter:
+    """Thread and queue. `submit` from the event loop; results come back on it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._queue: queue.SimpleQueue[list[Batch] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="log-writer", daemon=True)
+        self._thread.start()
+        self.commits = 0
+        self.rows = 0
+
+    def submit(self, batches: list[Batch]) -> None:
+        self._queue.put(batches)
+
+    async def close(self) -> None:
+        """Stores what is queued, then ends the thread."""
+        self._queue.put(None)
+        await asyncio.get_running_loop().run_in_executor(None, self._thread.join, 10)
+
+    # --- in the thread ---
+
+    def _work(self) -> None:
+        stop = False
+        while not stop:
+            first = self._queue.get()
+            if first is None:
+                break
+            batches = list(first)
+            while True:
+                try:
+                    more = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                if more is None:
+                    stop = True
+                    break
+                batches.extend(more)
+            try:
+                self._store(batches)
+            except BaseException as fault:  # the thread must outlive any fault: a dead writer stalls every run
+                log.exception("log writer: batch failed")
+                self._finish([(batch, fault) for batch in batches])
+        connection.close()
+
+    def _store(self, batches: list[Batch]) -> None:
+        merged = _merge(batches)
+        outcome: list[tuple[Batch, BaseException | None]]
+        try:
+            outcome = self._commit_with_patience(merged)
+        except Error:
+            # One poisoned piece must hurt nobody else: run by run.
+            outcome = []
+            for batch in merged:
+                try:
+                    outcome += _commit([batch])
+                except Error as fault:
+                    log.error("log writer: run %s cannot be stored: %s", batch.run_id, fault)
+                    outcome.append((batch, fault))
+        self.commits += 1
+        for batch, fault in outcome:
+            if fault is None and batch.rows:
+                self.rows += len(batch.rows)
+                publish(conversation_room(batch.conversation_id), *batch.frames)
+        self._finish(outcome)
+
+    def _commit_with_patience(self, merged: Sequence[Batch]) -> list[tuple[Batch, BaseException | None]]:
+        """Commits; while the database is away it waits and tries again, within reason."""
+        from django.db import InterfaceError, OperationalError
+
+        for pause in RETRY_SECONDS:
+            try:
+                return _commit(merged)
+            except (OperationalError, InterfaceError) as fault:
+                log.warning("log writer: database is away (%s), next try in %s s", type(fault).__name__, pause)
+                connection.close()
+                time.sleep(pause)
+        return _commit(merged)
+
+    def _finish(self, outcome: list[tuple[Batch, BaseException | None]]) -> None:
+        def tell() -> None:
+            for batch, fault in outcome:
+                batch.done(fault)
+
+        try:
+            self._loop.call_soon_threadsafe(tell)
+        except RuntimeError:
+            pass  # the loop is gone: nobody waits any more
+
+
+def _merge(batches: list[Batch]) -> list[Batch]:
+    """Batches of the same run and owner become one, in order."""
+    by_owner: dict[tuple[UUID, int], Batch] = {}
+    for batch in batches:
+        key = (batch.run_id, batch.epoch)
+        have = by_owner.get(key)
+        if have is None:
+            by_owner[key] = batch
+            continue
+
+        def both(
+            fault: BaseException | None,
+            one: Callable[[BaseException | None], None] = have.done,
+            two: Callable[[BaseException | None], None] = batch.done,
+        ) -> None:
+            one(fault)
+            two(fault)
+
+        have.rows = have.rows + batch.rows
+        have.last_seq = max(have.last_seq, batch.last_seq)
+        have.done = both
+    return list(by_owner.values())
+
+
+def _commit(batches: Sequence[Batch]) -> list[tuple[Batch, BaseException | None]]:
+    close_old_connections()
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            alive = _fence(cursor, batches)
+            rows: list[Any] = []
+            for batch in batches:
+                if batch.run_id in alive:
+                    for row in batch.rows:
+                        rows += (_id(batch.run_id), row.seq, row.type, row.wire)
+            for start in range(0, len(rows), ROWS_PER_INSERT * 4):
+                part = rows[start : start + ROWS_PER_INSERT * 4]
+                marks = ",".join(["(%s,%s,%s,%s)"] * (len(part) // 4))
+                cursor.execute(f"INSERT INTO conversations_runchunk (run_id, seq, type, wire) VALUES {marks}", part)
+    finally:
+        close_old_connections()
+    out: list[tuple[Batch, BaseException | None]] = []
+    for batch in batches:
+        if batch.run_id not in alive:
+            out.append((batch, RunFenced(f"run {batch.run_id} has another owner than epoch {batch.epoch}")))
+            continue
+        run_id, conversation_id = str(batch.run_id), str(batch.conversation_id)
+        batch.frames = [frame_of(run_id, conversation_id, row) for row in batch.rows]
+        out.append((batch, None))
+    return out
+
+
+def _id(value: UUID) -> Any:
+    return value.hex if connection.vendor == "sqlite" else value
+
+
+def _fence(cursor: Any, batches: Sequence[Batch]) -> set[UUID]:
+    """Locks and moves the runs that still belong to their batch's epoch; returns their ids."""
+    if connection.vendor == "sqlite":
+        mark, clock = "(%s,%s,%s)", "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"
+    else:
+        mark, clock = "(%s::uuid,%s::int,%s::int)", "statement_timestamp()"
+    values: list[Any] = []
+    # In id order: two processes that share a run row can then never wait for each other in a circle.
+    for batch in sorted(batches, key=lambda b: b.run_id.bytes):
+        values += (_id(batch.run_id), batch.epoch, batch.last_seq)
+    marks = ",".join([mark] * len(batches))
+    cursor.execute(
+        f"""
+        UPDATE conversations_run SET last_seq = max_of.column3, heartbeat_at = {clock}
+        FROM (VALUES {marks}) AS max_of
+        WHERE conversations_run.id = max_of.column1 AND conversations_run.epoch = max_of.column2
+          AND conversations_run.status = 'running'
+        RETURNING conversations_run.id
+        """,
+        values,
+    )
+    return {UUID(hex=row[0]) if isinstance(row[0], str) else row[0] for row in cursor.fetchall()}

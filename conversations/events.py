@@ -1,0 +1,133 @@
+"""What the world is told, after commit. The only place of this app that publishes frames.
+
+Chunk frames are published by the log writer and by `run_finish`; everything else here.
+To the whole workspace go only ids, names and numbers, never text of a conversation.
+"""
+
+from __future__ import annotations
+
+from realtime.activity import activity_record
+from realtime.frames import make_frame
+from realtime.publish import publish
+from realtime.rooms import conversation_room, user_room, workspace_room
+
+from .models import Conversation, Message, Run
+from .wire import conversation_wire, message_wire, run_wire
+
+
+def _list_rooms(conversation: Conversation) -> list[str]:
+    """Who keeps this conversation in a list: the workspace, or those it is open to."""
+    if conversation.visibility == Conversation.Visibility.WORKSPACE:
+        return [workspace_room(conversation.workspace_id)]
+    people = {conversation.created_by_id}
+    if conversation.visibility == Conversation.Visibility.SHARED:
+        people |= set(conversation.shares.values_list("user_id", flat=True))
+    return [user_room(person) for person in people if person is not None]
+
+
+def announce_conversation(conversation: Conversation, *, live: str | None = None) -> None:
+    """`conversation.updated`, to everyone in whose list it stands."""
+    frame = make_frame("conversation.updated", conversation=conversation_wire(conversation, live=live))
+    for room in _list_rooms(conversation):
+        publish(room, frame)
+
+
+def announce_new_conversation(conversation: Conversation) -> None:
+    announce_conversation(conversation, live="queued")
+
+
+def announce_message(conversation: Conversation, message: Message) -> None:
+    publish(
+        conversation_room(conversation.pk),
+        make_frame("message.created", conversationId=str(conversation.pk), message=message_wire(message)),
+    )
+
+
+def announce_queued(conversation: Conversation, run: Run) -> None:
+    publish(conversation_room(conversation.pk), make_frame("run.queued", **_run_payload(run)))
+
+
+def announce_started(conversation: Conversation, run: Run) -> None:
+    publish(conversation_room(conversation.pk), make_frame("run.started", **_run_payload(run)))
+    announce_conversation(conversation, live="running")
+
+
+def announce_finished(conversation: Conversation, run: Run, answer: Message | None) -> None:
+    """After the terminal chunk: the answer as a message, the end of the run, the new numbers."""
+    room = conversation_room(conversation.pk)
+    wire = run_wire(run)
+    if answer is not None:
+        publish(
+            room, make_frame("message.created", conversationId=str(conversation.pk), message=message_wire(answer))
+        )
+    publish(
+        room,
+        make_frame(
+            "run.finished",
+            runId=wire["runId"],
+            conversationId=wire["conversationId"],
+            status=run.status,
+            tokenUsage=wire["tokenUsage"],
+            cost=wire["cost"],
+            run=wire,
+        ),
+    )
+    announce_conversation(conversation)
+    publish(
+        workspace_room(run.workspace_id),
+        make_frame(
+            "usage.updated",
+            runId=wire["runId"],
+            agentId=run.agent_slug,
+            userId=wire["requestedBy"],
+            tokenUsage=wire["tokenUsage"],
+            cost=wire["cost"],
+        ),
+    )
+
+
+def announce_tool_call(conversation_id: str, data: dict[str, object]) -> None:
+    publish(conversation_room(conversation_id), make_frame("tool_call.updated", conversationId=conversation_id, **data))
+
+
+def record_asked(run: Run) -> None:
+    activity_record(
+        workspace_id=run.workspace_id,
+        user_id=run.requested_by_id,
+        activity_type="asked",
+        agent_slug=run.agent_slug,
+        conversation_id=run.conversation_id,
+        metadata={"agentId": run.agent_slug, "runId": str(run.pk)},
+    )
+
+
+def record_finished(run: Run) -> None:
+    wire = run_wire(run)
+    kind = {"complete": "answered", "cancelled": "stopped", "failed": "failed"}[run.status]
+    activity_record(
+        workspace_id=run.workspace_id,
+        user_id=run.cancelled_by_id if run.status == "cancelled" else None,
+        activity_type=kind,
+        agent_slug=run.agent_slug,
+        conversation_id=run.conversation_id,
+        metadata={
+            "agentId": run.agent_slug,
+            "runId": wire["runId"],
+            "cost": wire["cost"]["total"],
+            "tokens": wire["tokenUsage"]["total"],
+            "durationMs": wire["durationMs"],
+        },
+    )
+
+
+def _run_payload(run: Run) -> dict[str, object]:
+    wire = run_wire(run)
+    return {
+        "runId": wire["runId"],
+        "conversationId": wire["conversationId"],
+        "agentId": run.agent_slug,
+        "messageId": wire["messageId"],
+        "answerId": wire["answerId"],
+        "status": run.status,
+        "run": wire,
+    }

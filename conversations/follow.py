@@ -1,0 +1,104 @@
+"""Read after N, then follow: the one way to watch a run, for socket, SSE and HTTP alike.
+
+Join the room, read the log after seq N, then take what the room brings; at any gap
+read the log again. The log is asked every few seconds anyway, so that a lost
+doorbell costs seconds and never the stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from uuid import UUID
+
+import orjson
+
+from realtime.frames import Frame
+from realtime.hub import hub
+from realtime.rooms import conversation_room
+
+from .database import in_database
+from .engine.writer import Row, frame_of
+from .models import Run, RunChunk
+
+PAGE = 500
+LOOK_SECONDS = 3.0
+TERMINAL_STATUSES = ("complete", "cancelled", "failed")
+
+
+def read_log(run_id: UUID, after: int, limit: int = PAGE) -> list[tuple[int, str, str]]:
+    """`(seq, type, chunk JSON text)` with seq > after, in order; one query."""
+    rows = RunChunk.objects.filter(run_id=run_id, seq__gt=after).order_by("seq")
+    return list(rows.values_list("seq", "type", "wire")[:limit])
+
+
+def is_terminal(kind: str, wire: str) -> bool:
+    if kind != "metadata":
+        return False
+    return bool(orjson.loads(wire)["data"].get("status") in TERMINAL_STATUSES)
+
+
+class _Bell:
+    """A hub member that only remembers that something happened."""
+
+    def __init__(self, run_id: str) -> None:
+        self.rung = asyncio.Event()
+        self._run_id = run_id
+
+    def receive(self, room: str, frames: Sequence[Frame]) -> None:
+        if any(frame.run_id == self._run_id for frame in frames):
+            self.rung.set()
+
+
+async def follow(run_id: UUID, after: int = 0) -> AsyncIterator[tuple[int, str]]:
+    """`(seq, chunk JSON text)` of every chunk after `after`, live until the terminal one.
+
+    A run that does not exist gives nothing. Rights are the caller's business.
+    """
+    conversation_id = await in_database(_conversation_of, run_id)
+    if conversation_id is None:
+        return
+    bell = _Bell(str(run_id))
+    room = conversation_room(conversation_id)
+    hub().join(room, bell)
+    try:
+        while True:
+            bell.rung.clear()
+            rows = await in_database(read_log, run_id, after)
+            for seq, kind, wire in rows:
+                after = seq
+                yield seq, wire
+                if is_terminal(kind, wire):
+                    return
+            if len(rows) == PAGE:
+                continue
+            if not rows and await in_database(_over, run_id, after):
+                return
+            try:
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await bell.rung.wait()
+            except TimeoutError:
+                pass
+    finally:
+        hub().leave(room, bell)
+
+
+async def read_frames(run_id: str, after: int, limit: int) -> list[Frame]:
+    """The log as socket frames: what a socket's sequence gate asks for at a gap."""
+    return await in_database(_read_frames, UUID(run_id), after, limit)
+
+
+def _read_frames(run_id: UUID, after: int, limit: int) -> list[Frame]:
+    conversation_id = _conversation_of(run_id)
+    rows = read_log(run_id, after, limit)
+    return [frame_of(str(run_id), str(conversation_id), Row(seq, kind, wire)) for seq, kind, wire in rows]
+
+
+def _conversation_of(run_id: UUID) -> UUID | None:
+    return Run.objects.filter(pk=run_id).values_list("conversation_id", flat=True).first()
+
+
+def _over(run_id: UUID, after: int) -> bool:
+    """The run has ended and its last chunk was already given (a reader that asked beyond the end)."""
+    run = Run.objects.filter(pk=run_id).only("status", "last_seq").first()
+    return run is None or (run.finished and after >= run.last_seq)

@@ -1,0 +1,145 @@
+"""The socket's frames about conversations and runs: parse, call one service, answer.
+
+A handler never waits for a model or a tool: it stores the wish and returns, so that
+the socket hears the next frame at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from realtime.consumer import NexusConsumer
+from realtime.frames import client_frame
+from realtime.presence import presence_in_conversation
+from realtime.rooms import conversation_room
+from realtime.wire import Wire
+
+from .access import access_conversation, access_run, as_uuid
+from .database import in_database
+from .models import Run
+from .selectors import snapshot
+from .services.run_cancel import run_cancel
+from .services.run_resume import run_resume
+from .services.run_start import UNSET, run_start
+
+
+class Subscribe(Wire):
+    conversation_id: str
+    after: dict[str, int] = Field(default_factory=dict)
+
+
+class Unsubscribe(Wire):
+    conversation_id: str
+
+
+class RunStart(Wire):
+    client_id: str = Field(min_length=1, max_length=128)
+    agent_id: str = ""
+    input: str | list[Any] = ""
+    conversation_id: str | None = None
+    policy: Literal["reject", "enqueue", "interrupt", "rollback"] = "reject"
+    model: str = ""
+    parent_message_id: str | None = None
+    regenerate_message_id: str | None = None
+    visibility: Literal["", "workspace", "private", "shared"] = ""
+
+
+class RunId(Wire):
+    run_id: str
+
+
+class Replay(Wire):
+    run_id: str
+    after: int = Field(default=0, ge=0)
+
+
+@client_frame("subscribe", Subscribe)
+async def subscribe(socket: NexusConsumer, frame: Subscribe) -> dict[str, Any]:
+    """Joins first and holds what arrives, so that nothing falls between the snapshot and the stream."""
+    conversation_id = as_uuid(frame.conversation_id)
+    await in_database(access_conversation, socket.actor, conversation_id)
+    socket.join(conversation_room(conversation_id))
+    state = await in_database(snapshot, socket.actor, conversation_id)
+    live = [run for run in state["runs"] if run["status"] in Run.UNFINISHED]
+    # Runs the client knew as live may have ended since: it still misses their last chunks.
+    known = [run["id"] for run in state["runs"] if run["id"] in frame.after and run not in live]
+    for run_id in [*known, *(run["id"] for run in live)]:
+        socket.follow_after_answer(run_id, max(frame.after.get(run_id, 0), 0))
+    return {
+        "type": "subscribed",
+        "conversationId": str(conversation_id),
+        **state,
+        "presence": presence_in_conversation(socket.actor.workspace_id, conversation_id),
+    }
+
+
+@client_frame("unsubscribe", Unsubscribe)
+async def unsubscribe(socket: NexusConsumer, frame: Unsubscribe) -> dict[str, Any]:
+    conversation_id = as_uuid(frame.conversation_id)
+    socket.leave(conversation_room(conversation_id))
+    return {"type": "unsubscribed", "conversationId": str(conversation_id)}
+
+
+@client_frame("run.start", RunStart, writes=True)
+async def start(socket: NexusConsumer, frame: RunStart) -> dict[str, Any]:
+    """The sender watches its conversation from here on like everyone else."""
+    parent = frame.parent_message_id if "parent_message_id" in frame.model_fields_set else UNSET
+    started = await in_database(
+        run_start,
+        actor=socket.actor,
+        agent_id=frame.agent_id,
+        input_=frame.input,
+        conversation_id=frame.conversation_id,
+        client_id=frame.client_id,
+        policy=frame.policy,
+        model=frame.model,
+        parent_message_id=parent,
+        regenerate_message_id=frame.regenerate_message_id,
+        visibility=frame.visibility,
+    )
+    room = conversation_room(started.conversation.pk)
+    if not socket.is_in(room):
+        socket.join(room)
+        socket.follow_after_answer(str(started.run.pk), 0)
+    return {
+        "type": "run.accepted",
+        "clientId": frame.client_id,
+        "runId": str(started.run.pk),
+        "conversationId": str(started.conversation.pk),
+        "messageId": str(started.message.pk),
+        "answerId": str(started.run.answer_id),
+        "status": started.run.status,
+    }
+
+
+@client_frame("run.cancel", RunId, writes=True)
+async def cancel(socket: NexusConsumer, frame: RunId) -> dict[str, Any]:
+    run = await in_database(run_cancel, actor=socket.actor, run_id=frame.run_id)
+    return {"type": "run.cancelled", "runId": str(run.pk), "status": run.status}
+
+
+@client_frame("run.resume", RunId, writes=True)
+async def resume(socket: NexusConsumer, frame: RunId) -> dict[str, Any]:
+    started = await in_database(run_resume, actor=socket.actor, run_id=frame.run_id)
+    room = conversation_room(started.conversation.pk)
+    if not socket.is_in(room):
+        socket.join(room)
+        socket.follow_after_answer(str(started.run.pk), 0)
+    return {
+        "type": "run.accepted",
+        "runId": str(started.run.pk),
+        "conversationId": str(started.conversation.pk),
+        "messageId": str(started.message.pk),
+        "answerId": str(started.run.answer_id),
+        "resumedFrom": frame.run_id,
+        "status": started.run.status,
+    }
+
+
+@client_frame("replay", Replay)
+async def replay(socket: NexusConsumer, frame: Replay) -> None:
+    """The chunks after that seq, as `chunk` frames; a live run goes on from there."""
+    run = await in_database(access_run, socket.actor, frame.run_id)
+    socket.follow_after_answer(str(run.pk), frame.after)

@@ -1,0 +1,128 @@
+"""What the model is told of a conversation: the branch up to the question, as much as fits [P10].
+
+Tool calls and results of earlier answers go along in neutral form, thinking does
+not. The last ten messages are always sent; older ones while they fit into the
+model's window beside the answer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from nexus_core.messages import ImagePart, Part, TextPart, ToolCallPart, ToolResultPart
+from nexus_core.messages import Message as ModelMessage
+
+from .models import Message, Upload
+
+ALWAYS_SENT = 10
+CHARACTERS_PER_TOKEN = 4
+IMAGE_TOKENS = 1600
+DEFAULT_WINDOW = 128_000
+
+
+def branch_to(message: Message) -> list[Message]:
+    """The messages from the first to this one, by parents, without superseded ones and without
+    what stands before the last /clear. One query."""
+    everything = {m.pk: m for m in Message.objects.filter(conversation_id=message.conversation_id).order_by("number")}
+    line: list[Message] = []
+    at: Message | None = everything.get(message.pk)
+    while at is not None:
+        if not at.superseded or at.pk == message.pk:
+            line.append(at)
+        if at.clears_history and at.pk != message.pk:
+            break
+        at = everything.get(at.parent_id) if at.parent_id else None
+    line.reverse()
+    if line and line[0].clears_history and len(line) > 1:
+        # The /clear itself and its own answer are not for the model.
+        line = [m for m in line[1:] if m.parent_id != line[0].pk]
+    return line
+
+
+def model_messages(line: Sequence[Message], *, window: int = DEFAULT_WINDOW, answer_tokens: int = 4096) -> list[ModelMessage]:
+    """The branch in the provider-neutral form, newest kept first; images are read from their files."""
+    budget = max(window - answer_tokens, 1000)
+    chosen: list[list[ModelMessage]] = []
+    spent = 0
+    for age, message in enumerate(reversed(line)):
+        turns = _turns(message)
+        size = sum(_tokens(turn) for turn in turns)
+        if age >= ALWAYS_SENT and spent + size > budget:
+            break
+        spent += size
+        chosen.append(turns)
+    flat = [turn for turns in reversed(chosen) for turn in turns]
+    while flat and flat[0].role != "user":  # providers want a person's turn first
+        flat.pop(0)
+    return flat
+
+
+def _turns(message: Message) -> list[ModelMessage]:
+    if message.role == Message.Role.USER:
+        parts = [part for raw in message.parts if (part := _user_part(raw)) is not None]
+        return [ModelMessage("user", tuple(parts))] if parts else []
+    out: list[ModelMessage] = []
+    said: list[Part] = []
+    calls: list[dict[str, Any]] = []
+
+    def close_calls() -> None:
+        nonlocal calls, said
+        if not calls:
+            return
+        said += [ToolCallPart(c["toolId"], c["toolName"], _as_object(c["input"])) for c in calls]
+        out.append(ModelMessage("assistant", tuple(said)))
+        out.append(ModelMessage("tool", tuple(_result(c) for c in calls)))
+        calls, said = [], []
+
+    for raw in message.parts:
+        if raw["type"] == "tool_call":
+            calls.append(raw)
+        elif raw["type"] == "text" and raw["text"]:
+            close_calls()
+            said.append(TextPart(raw["text"]))
+    close_calls()
+    if said:
+        out.append(ModelMessage("assistant", tuple(said)))
+    return out
+
+
+def _result(call: dict[str, Any]) -> ToolResultPart:
+    if call["status"] == "COMPLETED":
+        content = json.dumps(call.get("result"), ensure_ascii=False)
+        return ToolResultPart(call["toolId"], call["toolName"], content)
+    said = call.get("error") or f"The call ended {call['status']}."
+    return ToolResultPart(call["toolId"], call["toolName"], json.dumps({"error": said}, ensure_ascii=False), True)
+
+
+def _as_object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {"value": value}
+
+
+def _user_part(raw: dict[str, Any]) -> Part | None:
+    if raw["type"] == "text":
+        return TextPart(raw["text"])
+    if raw["type"] == "image":
+        upload = Upload.objects.filter(pk=raw["fileId"]).first()
+        if upload is None:
+            return TextPart(f"[image {raw.get('name', '')} is no longer stored]")
+        return ImagePart((Path(settings.MEDIA_ROOT) / upload.path).read_bytes(), upload.media_type)
+    return None
+
+
+def _tokens(turn: ModelMessage) -> int:
+    size = 4
+    for part in turn.parts:
+        if isinstance(part, ImagePart):
+            size += IMAGE_TOKENS
+        elif isinstance(part, TextPart):
+            size += len(part.text) // CHARACTERS_PER_TOKEN
+        elif isinstance(part, ToolCallPart):
+            size += len(json.dumps(dict(part.input))) // CHARACTERS_PER_TOKEN
+        elif isinstance(part, ToolResultPart):
+            size += len(part.content) // CHARACTERS_PER_TOKEN
+    return size

@@ -1,0 +1,106 @@
+"""Claiming a run: whoever moves the epoch owns it, on the database's clock.
+
+A claim succeeds for a queued run whose agent is not already answering in that
+conversation, and for a running one whose lease has run out. It returns all that the
+runner needs, in one transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from nexus_core.chunks import Chunk, from_wire
+from nexus_core.ports import StepRecord, ToolRecord
+
+from ..engine.journal import step_record, tool_record
+from ..history import branch_to
+from ..models import Message, Run, RunChunk, Step, ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A run that is ours, with what earlier owners left.
+
+    Attributes:
+        line: the branch up to the question, oldest first.
+        steps, calls: completed steps and known tool calls of this run.
+        log: chunks already stored, by seq.
+        keep_seq: last seq of the last completed step (1 when there is none).
+    """
+
+    run: Run
+    line: list[Message]
+    steps: list[StepRecord]
+    calls: list[ToolRecord]
+    log: list[tuple[int, Chunk]]
+    keep_seq: int
+    too_often: bool
+
+    @property
+    def fresh(self) -> bool:
+        return self.run.epoch == 1
+
+
+def lease_ended() -> Q:
+    lease = timedelta(seconds=settings.NEXUS_LEASE_SECONDS)
+    return Q(heartbeat_at=None) | Q(heartbeat_at__lt=Now() - lease)
+
+
+def run_claim(run_id: UUID, owner: str) -> Claim | None:
+    """Takes the run, or returns None when it is not to be had (finished, alive elsewhere, waiting its turn)."""
+    try:
+        with transaction.atomic():
+            return _claim(run_id, owner)
+    except IntegrityError:
+        return None  # its agent is answering in that conversation: its turn comes when that one ends
+
+
+def _claim(run_id: UUID, owner: str) -> Claim | None:
+    taken = (
+        Run.objects.filter(Q(status=Run.Status.QUEUED) | (Q(status=Run.Status.RUNNING) & lease_ended()), pk=run_id)
+        .exclude(cancel_requested_at__isnull=False, status=Run.Status.QUEUED)
+        .update(epoch=F("epoch") + 1, owner=owner, heartbeat_at=Now(), status=Run.Status.RUNNING)
+    )
+    if not taken:
+        return None
+    run = Run.objects.select_related("conversation", "workspace", "agent", "message", "requested_by").get(pk=run_id)
+    if run.started_at is None:
+        run.started_at = timezone.now()
+        run.save(update_fields=["started_at"])
+    line = branch_to(run.message)
+    if run.epoch == 1:
+        return Claim(run, line, [], [], [], 0, False) if run.resumed_from_id is None else _resumed(run, line)
+    steps = list(Step.objects.filter(run=run))
+    calls = list(ToolCall.objects.filter(run=run).order_by("step", "position"))
+    log = [(seq, chunk_of(wire)) for seq, wire in RunChunk.objects.filter(run=run).order_by("seq").values_list("seq", "wire")]
+    keep = max([1, *(step.last_seq for step in steps)])
+    return Claim(
+        run,
+        line,
+        [step_record(step) for step in steps],
+        [tool_record(call) for call in calls],
+        log,
+        keep,
+        run.epoch > Run.MOST_EPOCHS,
+    )
+
+
+def _resumed(run: Run, line: list[Message]) -> Claim:
+    """A new run that goes on from the last completed step of an earlier one."""
+    steps = list(Step.objects.filter(run_id=run.resumed_from_id))
+    calls = list(ToolCall.objects.filter(run_id=run.resumed_from_id).order_by("step", "position"))
+    return Claim(run, line, [step_record(s) for s in steps], [tool_record(c) for c in calls], [], 0, False)
+
+
+def chunk_of(wire: str) -> Chunk:
+    import orjson
+
+    return from_wire(orjson.loads(wire))

@@ -1,0 +1,189 @@
+"""The end of a run, in one transaction: last step, its settlement, terminal chunk, answer, numbers.
+
+It begins after the writer acknowledged the run's last flush and never waits for the
+writer inside the transaction (SQLite would deadlock with itself).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from nexus_core.chunks import Chunk, ErrorChunk, MetadataChunk
+from nexus_core.usage import Cost, Usage
+from realtime.publish import publish
+from realtime.rooms import conversation_room
+
+from .. import events
+from ..engine import port
+from ..engine.journal import FinalStep, fence, store_step
+from ..engine.recorder import encode
+from ..engine.writer import Row, frame_of
+from ..fold import fold, visible_text
+from ..models import Conversation, Message, Run, RunChunk, ToolCall
+from .run_start import next_number
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended: its status, the terminal chunk's further fields, and its numbers."""
+
+    status: str
+    usage: Usage = field(default_factory=Usage)
+    cost: Cost = field(default_factory=Cost)
+    fields: dict[str, Any] = field(default_factory=dict)
+    provider: str = ""
+    model: str = ""
+    stop_reason: str = ""
+    error_code: str = ""
+    error_message: str = ""
+    confidence: float | None = None
+    first_token_ms: int | None = None
+
+
+def run_finish(run: Run, *, log: list[tuple[int, Chunk]], last_seq: int, ending: Ending, final: FinalStep | None) -> None:
+    """Ends the run at this epoch. Raises `RunFenced` when another owner has it."""
+    with transaction.atomic():
+        fence(run.pk, run.epoch)
+        if final is not None:
+            store_step(run.pk, run.epoch, last_seq, final)
+        _end(run, log=log, last_seq=last_seq, ending=ending)
+
+
+def run_end_unstarted(run_id: UUID, *, status: str, error_code: str = "", error_message: str = "") -> bool:
+    """Ends a run that nobody ever worked on (cancelled in the queue): started, error if any, terminal."""
+    with transaction.atomic():
+        run = (
+            Run.objects.select_for_update(of=("self",))
+            .select_related("conversation", "message")
+            .filter(pk=run_id, status=Run.Status.QUEUED)
+            .first()
+        )
+        if run is None:
+            return False
+        run.epoch += 1
+        run.started_at = timezone.now()
+        chunks: list[Chunk] = [started_chunk(run)]
+        if error_code:
+            chunks.append(ErrorChunk(error_message, error_code))
+        log = list(enumerate(chunks, 1))
+        RunChunk.objects.bulk_create(
+            [RunChunk(run=run, seq=seq, type=chunk.type, wire=encode(chunk)) for seq, chunk in log]
+        )
+        rows = [Row(seq, chunk.type, encode(chunk)) for seq, chunk in log]
+        _publish_rows_after_commit(run, rows)
+        _end(
+            run,
+            log=log,
+            last_seq=len(log),
+            ending=Ending(status, error_code=error_code, error_message=error_message),
+        )
+        return True
+
+
+def started_chunk(run: Run) -> MetadataChunk:
+    fields: dict[str, Any] = {
+        "runId": str(run.pk),
+        "conversationId": str(run.conversation_id),
+        "agentId": run.agent_slug,
+        "messageId": str(run.answer_id),
+        "questionId": str(run.message_id),
+    }
+    if run.resumed_from_id:
+        fields["resumedFrom"] = str(run.resumed_from_id)
+    return MetadataChunk("started", fields)
+
+
+def _end(run: Run, *, log: list[tuple[int, Chunk]], last_seq: int, ending: Ending) -> None:
+    now = timezone.now()
+    duration = int((now - (run.started_at or now)).total_seconds() * 1000)
+    terminal = MetadataChunk(
+        ending.status,  # type: ignore[arg-type]
+        {
+            "tokenUsage": ending.usage.to_wire(),
+            "cost": ending.cost.to_wire(),
+            "durationMs": duration,
+            "stopReason": ending.stop_reason or ending.status,
+            "confidence": ending.confidence,
+            **({"estimated": True} if ending.usage.estimated else {}),
+            **ending.fields,
+            "messageId": str(run.answer_id),
+        },
+    )
+    row = Row(last_seq + 1, terminal.type, encode(terminal))
+    RunChunk.objects.create(run=run, seq=row.seq, type=row.type, wire=row.wire)
+    parts = fold(log)
+    # Row lock before the number: an answer and a new question may arrive at the same moment.
+    conversation = Conversation.objects.select_for_update().get(pk=run.conversation_id)
+    answer = Message(
+        id=run.answer_id,
+        conversation=conversation,
+        parent_id=run.message_id,
+        number=next_number(conversation),
+        role=Message.Role.ASSISTANT,
+        content=visible_text(parts),
+        parts=parts,
+        agent_slug=run.agent_slug,
+        run_id=run.pk,
+        superseded=Run.objects.filter(pk=run.pk, superseded=True).exists(),
+        created_at=now,
+    )
+    answer.save(force_insert=True)
+    Conversation.objects.filter(pk=conversation.pk).update(
+        message_count=answer.number, last_active_at=Now(), updated_at=Now()
+    )
+    run.status = ending.status
+    run.last_seq = row.seq
+    run.finished_at = now
+    run.provider, run.model = ending.provider[:64], ending.model[:160]
+    run.stop_reason = (ending.stop_reason or ending.status)[:32]
+    run.error_code, run.error_message = ending.error_code[:64], ending.error_message
+    usage = ending.usage
+    run.tokens_input, run.tokens_output = usage.input, usage.output
+    run.tokens_cache_read, run.tokens_cache_write = usage.cache_read, usage.cache_write
+    run.tokens_reasoning = usage.reasoning
+    run.cost_input, run.cost_output = ending.cost.input, ending.cost.output
+    run.estimated, run.confidence, run.first_token_ms = usage.estimated, ending.confidence, ending.first_token_ms
+    run.owner, run.heartbeat_at = "", None
+    run.save(
+        update_fields=[
+            "status", "last_seq", "finished_at", "started_at", "epoch", "provider", "model", "stop_reason",
+            "error_code", "error_message", "tokens_input", "tokens_output", "tokens_cache_read",
+            "tokens_cache_write", "tokens_reasoning", "cost_input", "cost_output", "estimated", "confidence",
+            "first_token_ms", "owner", "heartbeat_at",
+        ]
+    )  # fmt: skip
+    # Calls that never came to an end: asked for but not begun are failed, begun ones unknown.
+    calls = ToolCall.objects.filter(run=run)
+    calls.filter(status=ToolCall.Status.PENDING).update(
+        status=ToolCall.Status.FAILED, error="The run ended before this call began.", completed_at=Now()
+    )
+    calls.filter(status=ToolCall.Status.RUNNING).update(
+        status=ToolCall.Status.UNKNOWN, error="The run ended while this call was running.", completed_at=Now()
+    )
+    following = (
+        Run.objects.filter(conversation_id=run.conversation_id, agent_slug=run.agent_slug, status=Run.Status.QUEUED)
+        .order_by("created_at")
+        .values_list("pk", flat=True)
+        .first()
+    )
+
+    def after_commit() -> None:
+        fresh = Conversation.objects.get(pk=run.conversation_id)
+        publish(conversation_room(run.conversation_id), frame_of(str(run.pk), str(run.conversation_id), row))
+        events.announce_finished(fresh, run, answer)
+        if following is not None:
+            port.enqueue(following)
+        events.record_finished(run)
+
+    transaction.on_commit(after_commit)
+
+
+def _publish_rows_after_commit(run: Run, rows: list[Row]) -> None:
+    frames = [frame_of(str(run.pk), str(run.conversation_id), row) for row in rows]
+    transaction.on_commit(lambda: publish(conversation_room(run.conversation_id), *frames))

@@ -1,0 +1,150 @@
+"""How conversations, messages, runs and tool calls look on the wire: one function each, for HTTP and socket alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from nexus_core.usage import Cost, Usage
+from workspaces.models import User
+
+from .models import Conversation, Message, Run, Task, ToolCall, Upload
+
+Wire = dict[str, Any]
+
+
+def instant(value: datetime | None) -> str | None:
+    """ISO 8601 in UTC with milliseconds: `2026-11-20T14:02:05.120Z`."""
+    if value is None:
+        return None
+    return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def person_wire(user: User | None) -> Wire | None:
+    return None if user is None else {"id": str(user.pk), "name": user.display_name}
+
+
+def conversation_wire(conversation: Conversation, *, pinned: bool = False, live: str | None = None) -> Wire:
+    """`live` is the most pressing status of its runs now (running, waiting, queued) or None."""
+    return {
+        "id": str(conversation.pk),
+        "title": conversation.title or "New conversation",
+        "status": conversation.status,
+        "visibility": conversation.visibility,
+        "agentId": conversation.agent_slug,
+        "model": conversation.model or None,
+        "messageCount": conversation.message_count,
+        "pinned": pinned,
+        "live": live,
+        "createdBy": str(conversation.created_by_id) if conversation.created_by_id else None,
+        "createdAt": instant(conversation.created_at),
+        "updatedAt": instant(conversation.updated_at),
+        "lastActiveAt": instant(conversation.last_active_at),
+    }
+
+
+def message_wire(message: Message) -> Wire:
+    author = message.author
+    return {
+        "id": str(message.pk),
+        "conversationId": str(message.conversation_id),
+        "parentId": str(message.parent_id) if message.parent_id else None,
+        "number": message.number,
+        "role": message.role,
+        "kinds": message.kinds,
+        "content": message.content,
+        "parts": message.parts,
+        "runId": str(message.run_id) if message.run_id else None,
+        "author": person_wire(author) if author else ({"agentId": message.agent_slug} if message.agent_slug else None),
+        "agentId": message.agent_slug or None,
+        "superseded": message.superseded,
+        "createdAt": instant(message.created_at),
+    }
+
+
+def run_usage(run: Run) -> Usage:
+    return Usage(
+        input=run.tokens_input,
+        output=run.tokens_output,
+        cache_read=run.tokens_cache_read,
+        cache_write_5m=run.tokens_cache_write,
+        reasoning=run.tokens_reasoning,
+        estimated=run.estimated,
+    )
+
+
+def run_wire(run: Run, *, attempts: Iterable[Wire] | None = None) -> Wire:
+    duration = (
+        int((run.finished_at - run.started_at).total_seconds() * 1000) if run.finished_at and run.started_at else None
+    )
+    out: Wire = {
+        "id": str(run.pk),
+        "runId": str(run.pk),
+        "conversationId": str(run.conversation_id),
+        "agentId": run.agent_slug,
+        "status": run.status,
+        "messageId": str(run.message_id),
+        "answerId": str(run.answer_id),
+        "requestedBy": str(run.requested_by_id) if run.requested_by_id else None,
+        "resumedFrom": str(run.resumed_from_id) if run.resumed_from_id else None,
+        "superseded": run.superseded,
+        "epoch": run.epoch,
+        "lastSeq": run.last_seq,
+        "provider": run.provider or None,
+        "model": run.model or None,
+        "stopReason": run.stop_reason or None,
+        "error": {"code": run.error_code, "message": run.error_message} if run.error_code else None,
+        "tokenUsage": run_usage(run).to_wire(),
+        "cost": Cost(run.cost_input, run.cost_output).to_wire(),
+        "estimated": run.estimated,
+        "confidence": run.confidence,
+        "timeToFirstTokenMs": run.first_token_ms,
+        "durationMs": duration,
+        "createdAt": instant(run.created_at),
+        "startedAt": instant(run.started_at),
+        "finishedAt": instant(run.finished_at),
+    }
+    if attempts is not None:
+        out["attempts"] = list(attempts)
+    return out
+
+
+def tool_call_wire(call: ToolCall) -> Wire:
+    return {
+        "toolId": str(call.pk),
+        "toolName": call.tool_name,
+        "toolCallId": call.call_id,
+        "runId": str(call.run_id),
+        "conversationId": str(call.conversation_id),
+        "messageId": str(call.message_id),
+        "input": call.input,
+        "status": call.status,
+        "result": call.result,
+        "error": call.error or None,
+        "durationMs": call.duration_ms,
+        "createdAt": instant(call.created_at),
+        "completedAt": instant(call.completed_at),
+    }
+
+
+def upload_wire(upload: Upload) -> Wire:
+    return {
+        "id": str(upload.pk),
+        "fileId": str(upload.pk),
+        "name": upload.name,
+        "mediaType": upload.media_type,
+        "size": upload.size,
+        "url": f"/api/files/{upload.pk}",
+    }
+
+
+def task_wire(task: Task) -> Wire:
+    return {
+        "id": str(task.pk),
+        "title": task.title,
+        "detail": task.detail,
+        "done": task.done,
+        "dueOn": task.due_on.isoformat() if task.due_on else None,
+        "createdAt": instant(task.created_at),
+    }
