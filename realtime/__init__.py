@@ -1,0 +1,1 @@
+"""What is told at once: the socket, the hub of rooms, publishing, presence, activity."""
