@@ -1,0 +1,213 @@
+/**
+ * The one place where the state of a conversation changes: `reduce(state, frame) → state`.
+ *
+ * Pure and total: a frame of a type that is not known here changes nothing. Frames are the server's, as
+ * PROTOCOL names them; those that begin with `local.` are made in the browser (a message that waits to be
+ * sent, the branch a reader chose).
+ */
+import { applyChunk, isLive, newRun, TERMINAL } from "./run.js";
+import { toMessage, toRun, toUsers } from "./wire.js";
+
+/** Nothing known yet. */
+export function initialState() {
+  return {
+    user: null,
+    workspace: null,
+    conversation: null,
+    members: [],
+    agents: [],
+    presence: [],
+    activities: [],
+    /** @type {Record<string, object>} messages by id */
+    messages: {},
+    /** @type {Record<string, object>} runs by id */
+    runs: {},
+    /** what was sent from here and is not acknowledged yet, oldest first */
+    pending: [],
+    /** which of several branches the reader chose: key of the fork → message id */
+    choices: {},
+    /** who moves or types here: user id → {cursor, selection, typing, at} */
+    cursors: {},
+    usage: null,
+    error: null,
+  };
+}
+
+/**
+ * @param {ReturnType<typeof initialState>} state
+ * @param {{type: string, [key: string]: any}} frame
+ */
+export function reduce(state, frame) {
+  const apply = REDUCERS[frame.type];
+  return apply ? apply(state, frame) : state;
+}
+
+const REDUCERS = {
+  welcome: (state, frame) => ({ ...state, user: frame.user ?? state.user, workspace: frame.workspace ?? state.workspace }),
+  subscribed,
+  chunk,
+  "message.created": messageCreated,
+  "message.updated": messageCreated,
+  "message.deleted": (state, frame) => {
+    const { [frame.messageId]: _gone, ...messages } = state.messages;
+    return { ...state, messages };
+  },
+  "run.accepted": runAccepted,
+  "run.queued": (state, frame) => withRun(state, frame, "queued"),
+  "run.started": (state, frame) => withRun(state, frame, "running"),
+  "run.finished": runFinished,
+  "conversation.updated": (state, frame) => {
+    const fields = frame.conversation ?? rest(frame);
+    if (!state.conversation || (fields.id && fields.id !== state.conversation.id)) return state;
+    return { ...state, conversation: { ...state.conversation, ...fields } };
+  },
+  "presence.changed": (state, frame) => ({ ...state, presence: toUsers(frame.users) }),
+  "cursor.moved": (state, frame) => ({
+    ...state,
+    cursors: { ...state.cursors, [frame.userId]: { cursor: frame.cursor ?? null, selection: frame.selection ?? null, typing: Boolean(frame.typing), at: frame.at ?? 0 } },
+  }),
+  "activity.recorded": (state, frame) => {
+    const activity = frame.activity ?? rest(frame);
+    if (state.activities.some((known) => known.id === activity.id)) return state;
+    return { ...state, activities: [activity, ...state.activities].slice(0, 50) };
+  },
+  "usage.updated": (state, frame) => ({ ...state, usage: { ...state.usage, ...(frame.usage ?? rest(frame)) } }),
+  error: (state, frame) => ({ ...state, error: { code: frame.code, message: frame.message, id: frame.id ?? null } }),
+  "local.error-cleared": (state) => (state.error ? { ...state, error: null } : state),
+  "local.agents": (state, frame) => ({ ...state, agents: frame.agents }),
+  "local.activities": (state, frame) => ({ ...state, activities: frame.activities }),
+  "local.choose": (state, frame) => ({ ...state, choices: { ...state.choices, [frame.fork]: frame.messageId } }),
+  "local.pending": (state, frame) => ({ ...state, pending: [...state.pending.filter((one) => one.clientId !== frame.message.clientId), frame.message] }),
+  "local.pending-failed": (state, frame) => ({
+    ...state,
+    pending: state.pending.map((one) => (one.clientId === frame.clientId ? { ...one, status: "failed", error: frame.error } : one)),
+  }),
+  "local.pending-dropped": (state, frame) => ({ ...state, pending: state.pending.filter((one) => one.clientId !== frame.clientId) }),
+};
+
+function rest(frame) {
+  const { type: _type, id: _id, conversationId: _conversationId, ...fields } = frame;
+  return fields;
+}
+
+/**
+ * The whole conversation, at the start and after every reconnect. What the page already drew of a live run
+ * stays: the missing chunks follow, and their seqs decide.
+ */
+function subscribed(state, frame) {
+  const messages = {};
+  for (const wire of frame.messages ?? []) {
+    const message = toMessage(wire);
+    messages[message.id] = message;
+  }
+  const runs = { ...state.runs };
+  for (const wire of frame.runs ?? []) {
+    const run = toRun(wire);
+    runs[run.id] = mergeRun(runs[run.id], run);
+  }
+  const kept = frame.partial ? { ...state.messages, ...messages } : messages;
+  const next = {
+    ...state,
+    conversation: frame.conversation ?? state.conversation,
+    messages: kept,
+    runs,
+    members: frame.members ?? state.members,
+    presence: frame.presence ? toUsers(frame.presence) : state.presence,
+    choices: followNewest(state, kept),
+  };
+  return { ...next, pending: settlePending(next) };
+}
+
+/** A run as the server describes it, laid over what its chunks already told. */
+function mergeRun(known, told) {
+  if (!known) return newRun(told.id, told);
+  const merged = { ...known };
+  for (const [key, value] of Object.entries(told)) {
+    if (value !== null && value !== undefined && (merged[key] === null || merged[key] === undefined)) merged[key] = value;
+  }
+  // The run's record may say "complete" while its last chunks are still on their way: then the chunks decide.
+  // A run of which no chunk was ever shown here has only its record.
+  if (known.lastSeq === 0 && told.status) merged.status = told.status;
+  else if (TERMINAL.has(told.status) && told.lastSeq !== undefined && told.lastSeq !== null && known.lastSeq >= told.lastSeq) merged.status = told.status;
+  merged.lastSeq = known.lastSeq;
+  return merged;
+}
+
+function chunk(state, frame) {
+  const known = state.runs[frame.runId] ?? newRun(frame.runId, { conversationId: frame.conversationId });
+  if (state.conversation && frame.conversationId && frame.conversationId !== state.conversation.id) return state;
+  const run = applyChunk(known, frame.seq, frame.chunk);
+  return run === known ? state : { ...state, runs: { ...state.runs, [run.id]: run } };
+}
+
+function messageCreated(state, frame) {
+  const message = toMessage(frame.message ?? frame);
+  if (!message.id) return state;
+  if (state.conversation && message.conversationId && message.conversationId !== state.conversation.id) return state;
+  const messages = { ...state.messages, [message.id]: { ...state.messages[message.id], ...message } };
+  const isNew = !state.messages[message.id];
+  const next = { ...state, messages, choices: isNew ? followNewest(state, messages) : state.choices };
+  return { ...next, pending: settlePending(next) };
+}
+
+/** A new branch is shown when it appears: the reader's earlier choice at that fork is forgotten. */
+function followNewest(state, messages) {
+  const forks = new Set();
+  for (const message of Object.values(messages)) {
+    if (!state.messages[message.id]) forks.add(forkKey(message));
+  }
+  const choices = {};
+  for (const [fork, id] of Object.entries(state.choices)) {
+    if (!forks.has(fork) && messages[id]) choices[fork] = id;
+  }
+  return choices;
+}
+
+/** The name of the place where a message has alternatives: its parent and its role. */
+export function forkKey(message) {
+  return `${message.parentId ?? "root"}:${message.role}`;
+}
+
+function settlePending(state) {
+  return state.pending.filter((one) => !(one.messageId && state.messages[one.messageId]) && !(one.regenerateMessageId && one.runId && state.runs[one.runId]));
+}
+
+function runAccepted(state, frame) {
+  const conversation = state.conversation ?? (frame.conversationId ? { id: frame.conversationId, title: "" } : null);
+  const known = state.runs[frame.runId];
+  const run = known ?? newRun(frame.runId, { conversationId: frame.conversationId });
+  const sent = state.pending.find((one) => one.clientId === frame.clientId);
+  const runs = {
+    ...state.runs,
+    [run.id]: {
+      ...run,
+      promptId: run.promptId ?? frame.messageId ?? null,
+      agentId: run.agentId ?? frame.agentId ?? sent?.agentId ?? null,
+    },
+  };
+  const pending = state.pending.map((one) =>
+    one.clientId === frame.clientId ? { ...one, status: "accepted", messageId: frame.messageId, runId: frame.runId } : one,
+  );
+  const next = { ...state, conversation, runs, pending };
+  return { ...next, pending: settlePending(next) };
+}
+
+function withRun(state, frame, status) {
+  const told = toRun(frame.run ?? frame);
+  if (!told.id) return state;
+  if (state.conversation && told.conversationId && told.conversationId !== state.conversation.id) return state;
+  const known = state.runs[told.id];
+  const run = mergeRun(known, { ...told, status });
+  if (known && status === "running" && known.status === "queued") run.status = "running";
+  return { ...state, runs: { ...state.runs, [run.id]: run } };
+}
+
+/** The doorbell after a run's end. The terminal chunk is the truth; this fills in what only the record knows. */
+function runFinished(state, frame) {
+  const told = toRun(frame.run ?? frame);
+  const known = state.runs[told.id];
+  if (!known) return state;
+  const run = mergeRun(known, told);
+  if (isLive(run) && run.lastSeq === 0) run.status = told.status ?? run.status;
+  return { ...state, runs: { ...state.runs, [run.id]: run } };
+}

@@ -1,0 +1,146 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { forkKey, initialState, reduce } from "../../static/nexus/client/reducer.js";
+import { currentRun, entryText, messageItems, thread, waterfall } from "../../static/nexus/client/thread.js";
+
+const at = (n) => `2026-11-20T14:00:${String(n).padStart(2, "0")}Z`;
+const question = (id, n, parentId = null, content = `question ${id}`) => ({ id, role: "user", content, parentId, createdAt: at(n), author: { id: "u1", name: "Maya" } });
+const answer = (id, n, parentId, runId, content = `answer ${id}`) => ({ id, role: "assistant", content, parentId, runId, createdAt: at(n), author: { id: "demo", name: "Demo" } });
+const opened = (fields = {}) => reduce(initialState(), { type: "subscribed", conversation: { id: "c1", title: "T" }, messages: [], runs: [], members: [], presence: [], ...fields });
+const play = (frames, state = opened()) => frames.reduce(reduce, state);
+const chunk = (runId, seq, type, data) => ({ type: "chunk", runId, conversationId: "c1", seq, chunk: { type, data, timestamp: 1_700_000_000_000 + seq } });
+const started = (runId, messageId) => chunk(runId, 1, "metadata", { status: "started", runId, conversationId: "c1", agentId: "demo", messageId });
+const keys = (state) => thread(state).map((entry) => entry.key);
+
+test("it shows a message, then its answer while it is written, then the stored answer in the same place", () => {
+  let state = play([{ type: "message.created", message: question("m1", 1) }, started("r1", "m1"), chunk("r1", 2, "content", "Hel")]);
+  assert.deepEqual(keys(state), ["message:m1", "run:r1"]);
+  assert.equal(entryText(thread(state)[1]), "Hel");
+  state = play([chunk("r1", 3, "content", "lo"), { type: "message.created", message: answer("m2", 2, "m1", "r1", "Hello") }, chunk("r1", 4, "metadata", { status: "complete", messageId: "m2" })], state);
+  assert.deepEqual(keys(state), ["message:m1", "run:r1"], "the key is the run's, so its element stays");
+  assert.equal(thread(state)[1].message.id, "m2");
+});
+
+test("it keeps what was written when the connection comes back", () => {
+  const live = play([{ type: "message.created", message: question("m1", 1) }, started("r1", "m1"), chunk("r1", 2, "content", "Hel")]);
+  const again = reduce(live, { type: "subscribed", conversation: { id: "c1" }, messages: [question("m1", 1)], runs: [{ id: "r1", status: "running", messageId: "m1", lastSeq: 7 }] });
+  assert.equal(again.runs.r1.lastSeq, 2);
+  const done = play([3, 4].map((seq) => chunk("r1", seq, "content", ".")), again);
+  assert.equal(entryText(thread(done)[1]), "Hel..");
+});
+
+test("it does not call a run finished before its last chunk was drawn", () => {
+  const live = play([{ type: "message.created", message: question("m1", 1) }, started("r1", "m1"), chunk("r1", 2, "content", "Hel")]);
+  const told = reduce(live, { type: "run.finished", runId: "r1", status: "complete", tokenUsage: { total: 9 } });
+  assert.equal(told.runs.r1.status, "running");
+  const ended = reduce(told, chunk("r1", 3, "metadata", { status: "complete" }));
+  assert.equal(ended.runs.r1.status, "complete");
+});
+
+test("it ignores chunks and messages of another conversation", () => {
+  const state = opened();
+  assert.equal(reduce(state, { ...chunk("r9", 1, "content", "x"), conversationId: "c2" }), state);
+  assert.equal(reduce(state, { type: "message.created", message: { ...question("m9", 1), conversationId: "c2" } }), state);
+});
+
+test("it ignores a frame whose type it does not know", () => {
+  const state = opened();
+  assert.equal(reduce(state, { type: "weather.changed" }), state);
+});
+
+test("it shows the newest branch, and another one on demand", () => {
+  const messages = [question("m1", 1), answer("m2", 2, "m1", "r1"), question("m3", 3, null), answer("m4", 4, "m3", "r2")];
+  let state = opened({ messages });
+  assert.deepEqual(keys(state), ["message:m3", "run:r2"]);
+  const fork = thread(state)[0].branches;
+  assert.deepEqual([fork.index, fork.count, fork.ids], [1, 2, ["m1", "m3"]]);
+  state = reduce(state, { type: "local.choose", fork: fork.fork, messageId: "m1" });
+  assert.deepEqual(keys(state), ["message:m1", "run:r1"]);
+  state = reduce(state, { type: "message.created", message: question("m5", 5, null) });
+  assert.deepEqual(keys(state), ["message:m5"], "a new branch is shown when it appears");
+});
+
+test("it takes regenerated answers for branches, and people and agents at one place for no alternatives", () => {
+  const state = opened({ messages: [question("m1", 1), answer("m2", 2, "m1", "r1"), answer("m3", 3, "m1", "r2"), question("m4", 4, "m1")] });
+  assert.deepEqual(keys(state), ["message:m1", "run:r2", "message:m4"]);
+  assert.equal(thread(state)[1].branches.fork, forkKey({ parentId: "m1", role: "assistant" }));
+});
+
+test("it takes the beginning of a later page for a sequence, not for branches", () => {
+  const state = opened({ messages: [answer("m8", 1, "not-loaded", "r1"), question("m9", 2, "m8")] });
+  assert.deepEqual(keys(state), ["run:r1", "message:m9"]);
+});
+
+test("it hides what was rolled back", () => {
+  const state = opened({ messages: [{ ...question("m1", 1), superseded: true }, question("m3", 3)] });
+  assert.deepEqual(keys(state), ["message:m3"]);
+});
+
+test("it shows a message at once, and takes it for sent when the server has it", () => {
+  const message = { clientId: "k1", text: "Hi", status: "sending", at: 1, agentId: "demo" };
+  let state = reduce(opened(), { type: "local.pending", message });
+  assert.deepEqual(keys(state), ["pending:k1"]);
+  state = reduce(state, { type: "run.accepted", clientId: "k1", runId: "r1", conversationId: "c1", messageId: "m1" });
+  assert.equal(state.runs.r1.agentId, "demo");
+  state = reduce(state, { type: "message.created", message: question("m1", 1, null, "Hi") });
+  assert.deepEqual(keys(state), ["message:m1", "run:r1"].slice(0, keys(state).length));
+  assert.equal(state.pending.length, 0);
+});
+
+test("it takes a message for sent also when the server's message comes first", () => {
+  const message = { clientId: "k1", text: "Hi", status: "sending", at: 1 };
+  const state = play(
+    [{ type: "local.pending", message }, { type: "message.created", message: question("m1", 1) }, { type: "run.accepted", clientId: "k1", runId: "r1", conversationId: "c1", messageId: "m1" }],
+    opened(),
+  );
+  assert.equal(state.pending.length, 0);
+});
+
+test("it keeps a refused message with its reason", () => {
+  const message = { clientId: "k1", text: "Hi", status: "sending", at: 1 };
+  const state = play([{ type: "local.pending", message }, { type: "local.pending-failed", clientId: "k1", error: { code: "run_in_progress", message: "Still answering." } }], opened());
+  assert.equal(thread(state)[0].pending.error.code, "run_in_progress");
+});
+
+test("it puts a regenerated answer in the place of the old one while it is written", () => {
+  const state = play([started("r2", "m1"), chunk("r2", 2, "content", "New")], opened({ messages: [question("m1", 1), answer("m2", 2, "m1", "r1")] }));
+  assert.deepEqual(keys(state), ["message:m1", "run:r2"]);
+});
+
+test("it names the live run as the current one, else the newest", () => {
+  const state = opened({ runs: [{ id: "r1", status: "complete", createdAt: at(1) }, { id: "r2", status: "running", createdAt: at(2) }, { id: "r3", status: "complete", createdAt: at(3) }] });
+  assert.equal(currentRun(state).id, "r2");
+  assert.equal(currentRun(state, "r1").id, "r1");
+});
+
+test("it lays steps and tools on one time axis", () => {
+  const stamp = (ms) => 1_700_000_000_000 + ms;
+  const timed = (seq, ms, type, data) => ({ type: "chunk", runId: "r1", conversationId: "c1", seq, chunk: { type, data, timestamp: stamp(ms) } });
+  const state = play([
+    timed(1, 0, "metadata", { status: "started", messageId: "m1" }),
+    timed(2, 100, "reasoning", "Hm"),
+    timed(3, 500, "tool_call", { toolId: "t1", toolName: "search_messages", status: "RUNNING", input: {} }),
+    timed(4, 700, "tool_call", { toolId: "t1", toolName: "search_messages", status: "COMPLETED", input: {}, result: [] }),
+    timed(5, 900, "content", "Found"),
+  ]);
+  const { rows, start, end } = waterfall(state.runs.r1, stamp(1000));
+  assert.deepEqual(rows.map((row) => [row.label, row.state, row.start - start, row.end === null ? null : row.end - start]), [
+    ["Step 1, model call", "COMPLETED", 0, 500],
+    ["search_messages", "COMPLETED", 500, 700],
+    ["Step 2, writing", "RUNNING", 700, null],
+  ]);
+  assert.equal(end - start, 1000);
+});
+
+test("it draws a stored message from its parts", () => {
+  const items = messageItems({ createdAt: at(1), content: "Done.", parts: [{ type: "reasoning", text: "Hm", durationMs: 4000 }, { type: "tool_call", toolId: "t1", toolName: "x", status: "COMPLETED" }, { type: "text", text: "Done." }] });
+  assert.deepEqual(items.map((item) => item.kind), ["reasoning", "tool", "text"]);
+  assert.equal(items[0].endedAt - items[0].startedAt, 4000);
+});
+
+test("it keeps fifty activities, newest first, each once", () => {
+  const state = play(Array.from({ length: 120 }, (_, n) => ({ type: "activity.recorded", activity: { id: `a${Math.floor(n / 2)}`, activityType: "user-joined" } })));
+  assert.equal(state.activities.length, 50);
+  assert.equal(state.activities[0].id, "a59");
+});
