@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from django.db import close_old_connections, connections
+from django.db import close_old_connections, connection, connections
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -22,13 +22,19 @@ THREADS = 8
 _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="database")
 
 
+def tidy_connection() -> None:
+    """Before and after work in a thread of ours: a PostgreSQL connection goes back to Django's pool
+    (a dead one is dropped there); a SQLite one is kept, since opening it costs more than the work."""
+    if connection.vendor != "sqlite":
+        close_old_connections()
+
+
 def _guarded(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Runs `fn` on a healthy connection; with a pool (PostgreSQL) gives it back afterwards."""
-    close_old_connections()
+    tidy_connection()
     try:
         return fn(*args, **kwargs)
     finally:
-        close_old_connections()
+        tidy_connection()
 
 
 async def in_database(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

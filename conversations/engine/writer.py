@@ -18,12 +18,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from django.db import Error, close_old_connections, connection, transaction
+from django.db import Error, connection, transaction
 
 from nexus_core.errors import RunFenced
 from realtime.frames import Frame
 from realtime.publish import publish
 from realtime.rooms import conversation_room
+
+from ..database import tidy_connection
 
 log = logging.getLogger(__name__)
 
@@ -176,7 +178,7 @@ def _merge(batches: list[Batch]) -> list[Batch]:
 
 
 def _commit(batches: Sequence[Batch]) -> list[tuple[Batch, BaseException | None]]:
-    close_old_connections()
+    tidy_connection()
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             alive = _fence(cursor, batches)
@@ -190,7 +192,7 @@ def _commit(batches: Sequence[Batch]) -> list[tuple[Batch, BaseException | None]
                 marks = ",".join(["(%s,%s,%s,%s)"] * (len(part) // 4))
                 cursor.execute(f"INSERT INTO conversations_runchunk (run_id, seq, type, wire) VALUES {marks}", part)
     finally:
-        close_old_connections()
+        tidy_connection()
     out: list[tuple[Batch, BaseException | None]] = []
     for batch in batches:
         if batch.run_id not in alive:

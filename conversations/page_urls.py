@@ -1,0 +1,15 @@
+"""Addresses of the pages."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from . import pages
+
+urlpatterns = [
+    path("", pages.home, name="home"),
+    path("c/<uuid:conversation_id>/", pages.conversation, name="conversation"),
+    path("history/", pages.history, name="history"),
+    path("usage/", pages.usage, name="usage"),
+    path("settings/", pages.settings_page, name="settings"),
+]

@@ -1,0 +1,128 @@
+"""What the templates need: icons, markdown that is safe, money, avatars, JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Any
+
+from django import template
+from django.templatetags.static import static
+from django.utils.html import escape, format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from nexus_core.usage import PICO_PER_USD
+
+from ..markdown import to_html
+
+register = template.Library()
+
+
+@register.simple_tag
+def icon(name: str, size: str = "") -> SafeString:
+    """A Lucide icon from the sprite: `{% icon "search" %}`, small with `"s"`."""
+    return format_html(
+        '<svg class="i {}" aria-hidden="true"><use href="{}#{}"></use></svg>', size, static("dist/icons.svg"), name
+    )
+
+
+@register.filter
+def markdown(text: str) -> SafeString:
+    """Markdown to HTML, sanitised last; remote images become links."""
+    return mark_safe(to_html(text or ""))  # noqa: S308  (to_html ends with the sanitiser)
+
+
+@register.filter
+def usd(pico: int | None) -> str:
+    """`12400000000` → `$0.0124`; unpriced is said in words."""
+    if pico is None:
+        return "unpriced"
+    if pico == 0:
+        return "$0.0000"
+    return f"${pico / PICO_PER_USD:,.4f}"
+
+
+@register.filter
+def seconds(ms: int | None) -> str:
+    """`9412` → `9.4 s`."""
+    if ms is None:
+        return "–"
+    return f"{ms / 1000:.2f} s" if ms < 1000 else f"{ms / 1000:.1f} s"
+
+
+@register.filter
+def initials(name: str) -> str:
+    """`Maya Lindqvist` → `ML`."""
+    words = re.findall(r"\w+", name or "?")
+    if not words:
+        return "?"
+    return (words[0][0] + (words[-1][0] if len(words) > 1 else words[0][1:2])).upper()
+
+
+@register.filter
+def person_colour(user_id: Any) -> str:
+    """One of the three avatar colours, chosen by the hash of the id; the browser does the same."""
+    return ("a", "b", "c")[hashlib.sha256(str(user_id).encode()).digest()[0] % 3]
+
+
+@register.filter
+def lookup(mapping: dict[str, Any], key: str) -> Any:
+    return mapping.get(key) if isinstance(mapping, dict) else None
+
+
+@register.filter
+def pretty(value: Any) -> str:
+    """JSON for people: two spaces, nothing escaped that need not be."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+@register.filter
+def words(value: Any) -> str:
+    """What a tool was asked, in a line: `{"query": "budget", "limit": 5}` → `budget, 5`."""
+    if not isinstance(value, dict):
+        return str(value or "")
+    plain = [str(item) for item in value.values() if isinstance(item, (str, int, float)) and not isinstance(item, bool)]
+    return ", ".join(plain)[:120]
+
+
+@register.filter
+def token_line(run: dict[str, Any] | None) -> str:
+    """`2,418 tokens · $0.0124 · 9.4 s`; local models are free."""
+    if not run or not run.get("tokenUsage"):
+        return ""
+    total = run["tokenUsage"]["total"]
+    cost = run["cost"]["total"]
+    if run.get("provider") in ("local", "scripted", "ollama"):
+        money = "free"
+    else:
+        money = "unpriced" if cost is None else f"${float(cost):,.4f}"
+    parts = [f"{total:,} tokens", money]
+    if run.get("durationMs") is not None:
+        parts.append(seconds(run["durationMs"]))
+    return " · ".join(parts)
+
+
+@register.filter
+def grouped(value: int | None) -> str:
+    """`2418` → `2,418`."""
+    return "–" if value is None else f"{value:,}"
+
+
+@register.filter
+def money(value: str | None) -> str:
+    """A decimal string of US dollars for people: `$0.0124`; null is unpriced."""
+    return "unpriced" if value is None else f"${float(value):,.4f}"
+
+
+@register.filter
+def largest(rows: list[dict[str, Any]]) -> int:
+    """The most tokens of any row, at least 1, for lanes."""
+    return max([1, *(row["tokenUsage"]["total"] for row in rows)])
+
+
+@register.filter
+def snippet(text: str) -> SafeString:
+    """A search hit's text: what stands between U+0002 and U+0003 is marked; all else is escaped."""
+    safe = escape(text or "").replace("\x02", "<mark>").replace("\x03", "</mark>")
+    return mark_safe(safe)  # noqa: S308  (escaped just before)
