@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography.fernet import Fernet, InvalidToken
 from django.conf import settings
@@ -79,7 +79,13 @@ def decrypt(stored: str) -> str:
         ) from None
 
 
-class EncryptedTextField(models.TextField[str, str]):
+if TYPE_CHECKING:
+    _Text = models.TextField[str, str]
+else:  # at run time Django's fields take no type arguments
+    _Text = models.TextField
+
+
+class EncryptedTextField(_Text):
     """Text that is plain in Python and encrypted in the database. Cannot be searched, by design."""
 
     def get_prep_value(self, value: Any) -> Any:

@@ -69,7 +69,8 @@ class Workspace(models.Model):
     name = models.CharField(max_length=150)
     plan = models.CharField(max_length=32, default="free")
     allow_personal_keys = models.BooleanField(
-        default=True, help_text="Members may use provider keys of their own; theirs come before the workspace's."
+        default=True,
+        help_text="Members may use provider keys of their own; theirs come before the workspace's.",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -106,7 +107,9 @@ class ApiToken(models.Model):
     name = models.CharField(max_length=100)
     digest = models.CharField(max_length=64, unique=True, editable=False)
     last_four = models.CharField(max_length=4, editable=False)
-    scopes = models.JSONField(default=list, blank=True, help_text='Empty: all that the person may. ["read"]: read only.')
+    scopes = models.JSONField(
+        default=list, blank=True, help_text='Empty: all that the person may. ["read"]: read only.'
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -144,18 +147,24 @@ class ProviderKey(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="provider_keys")
-    user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, blank=True, related_name="provider_keys")
+    user = models.ForeignKey(
+        User, on_delete=models.CASCADE, null=True, blank=True, related_name="provider_keys"
+    )
     provider = models.CharField(max_length=64)
     secret = EncryptedTextField()
     last_four = models.CharField(max_length=4, editable=False)
-    created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, editable=False, related_name="+")
+    created_by = models.ForeignKey(
+        User, on_delete=models.SET_NULL, null=True, editable=False, related_name="+"
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
         ordering = ["provider"]
         constraints = [
             models.UniqueConstraint(
-                fields=["workspace", "provider"], condition=Q(user__isnull=True), name="provider_key_of_workspace_once"
+                fields=["workspace", "provider"],
+                condition=Q(user__isnull=True),
+                name="provider_key_of_workspace_once",
             ),
             models.UniqueConstraint(
                 fields=["workspace", "user", "provider"],
