@@ -15,7 +15,9 @@ class Activity(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="activities")
-    user = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="activities")
+    user = models.ForeignKey(
+        User, on_delete=models.SET_NULL, null=True, blank=True, related_name="activities"
+    )
     agent_slug = models.CharField(max_length=64, blank=True)
     activity_type = models.CharField(max_length=64)
     metadata = models.JSONField(default=dict, blank=True)
