@@ -1,0 +1,77 @@
+"""Frames: what goes over the socket, and the table of what a client may send.
+
+A server frame is serialised once, whoever receives it. A client frame is looked up in
+`CLIENT_FRAMES`; an app adds its own by `@client_frame` in a module that is imported
+at start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import orjson
+
+from .wire import Wire
+
+if TYPE_CHECKING:
+    from .consumer import NexusConsumer
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One serialised server frame; `run_id` and `seq` are set for chunks, which pass a sequence gate."""
+
+    text: str
+    type: str
+    run_id: str | None = None
+    seq: int | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes it takes on its way, near enough for a cap."""
+        return len(self.text)
+
+
+def make_frame(type_: str, **payload: Any) -> Frame:
+    """A frame from its fields (camelCase, JSON values)."""
+    return Frame(orjson.dumps({"type": type_, **payload}, default=str).decode(), type_)
+
+
+W = TypeVar("W", bound=Wire)
+Handler = Callable[["NexusConsumer", Any], Awaitable[dict[str, Any] | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class ClientFrame:
+    """A row of the table: the frame's name, its fields, who answers it, and whether it needs the right to write."""
+
+    type: str
+    model: type[Wire]
+    handler: Handler
+    writes: bool
+    doc: str
+
+
+CLIENT_FRAMES: dict[str, ClientFrame] = {}
+
+
+def client_frame(
+    type_: str, model: type[W], *, writes: bool = False
+) -> Callable[
+    [Callable[[NexusConsumer, W], Awaitable[dict[str, Any] | None]]],
+    Callable[[NexusConsumer, W], Awaitable[dict[str, Any] | None]],
+]:
+    """Registers a handler: it gets the socket and the checked frame, starts what is to be done, and
+    returns its answer (a frame as a dict) or None. It never waits for a model or a tool."""
+
+    def add(
+        handler: Callable[[NexusConsumer, W], Awaitable[dict[str, Any] | None]],
+    ) -> Callable[[NexusConsumer, W], Awaitable[dict[str, Any] | None]]:
+        if type_ in CLIENT_FRAMES:
+            raise RuntimeError(f"the client frame {type_!r} has two handlers")
+        CLIENT_FRAMES[type_] = ClientFrame(type_, model, handler, writes, (handler.__doc__ or "").strip())
+        return handler
+
+    return add

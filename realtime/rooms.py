@@ -1,0 +1,24 @@
+"""The names of rooms, made in this one place so that no id of one kind is taken for another."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+
+def workspace_room(workspace_id: UUID | str) -> str:
+    """Everyone connected in a workspace: presence, activity, lists. Never message text."""
+    return f"workspace.{_plain(workspace_id)}"
+
+
+def conversation_room(conversation_id: UUID | str) -> str:
+    """Those who subscribed to a conversation, after their right to read it was checked."""
+    return f"conversation.{_plain(conversation_id)}"
+
+
+def user_room(user_id: UUID | str) -> str:
+    """All sockets of one person."""
+    return f"user.{_plain(user_id)}"
+
+
+def _plain(value: UUID | str) -> str:
+    return UUID(str(value)).hex
