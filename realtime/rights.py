@@ -1,0 +1,122 @@
+"""The rights watch: sockets end within seconds after logout, removal or revocation.
+
+Every few seconds a process asks for all its sockets at once whether their sessions,
+tokens and memberships still stand: three queries, however many sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+from django.contrib.sessions.models import Session
+from django.db.models import Q
+from django.utils import timezone
+
+from workspaces.models import ApiToken, Membership
+
+if TYPE_CHECKING:
+    from .consumer import NexusConsumer
+
+log = logging.getLogger(__name__)
+
+EVERY_SECONDS = 3.0
+LOGGED_OUT, NOT_ALLOWED = 4401, 4403
+
+
+class RightsWatch:
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._sockets: dict[NexusConsumer, None] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._now = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._sockets)
+
+    def add(self, socket: NexusConsumer) -> None:
+        self._sockets[socket] = None
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run(), name="rights-watch")
+
+    def remove(self, socket: NexusConsumer) -> None:
+        self._sockets.pop(socket, None)
+
+    def check_soon(self) -> None:
+        """Somebody's rights changed: look at once."""
+        self._now.set()
+
+    async def _run(self) -> None:
+        while self._sockets:
+            try:
+                async with asyncio.timeout(EVERY_SECONDS):
+                    await self._now.wait()
+            except TimeoutError:
+                pass
+            self._now.clear()
+            sockets = list(self._sockets)
+            if not sockets:
+                return
+            try:
+                standing = await sync_to_async(_standing)(
+                    {(s.actor.user_id, s.actor.workspace_id) for s in sockets},
+                    {s.actor.token_id for s in sockets if s.actor.token_id is not None},
+                    {s.session_key for s in sockets if s.session_key},
+                )
+            except asyncio.CancelledError:
+                raise
+            except Exception as fault:
+                log.warning("rights watch: %s", type(fault).__name__)
+                continue
+            for socket in sockets:
+                self._judge(socket, standing)
+
+    def _judge(self, socket: NexusConsumer, standing: Standing) -> None:
+        actor = socket.actor
+        role = standing.roles.get((actor.user_id, actor.workspace_id))
+        if socket.session_key and socket.session_key not in standing.sessions:
+            socket.close_soon(LOGGED_OUT)
+        elif actor.token_id is not None and actor.token_id not in standing.tokens:
+            socket.close_soon(LOGGED_OUT)
+        elif role is None:
+            socket.close_soon(NOT_ALLOWED)
+        elif role != actor.role:
+            from dataclasses import replace
+
+            socket.actor = replace(actor, role=role)
+
+
+class Standing:
+    """What stands in the database right now."""
+
+    def __init__(self, roles: dict[tuple[UUID, UUID], Any], tokens: set[UUID], sessions: set[str]) -> None:
+        self.roles, self.tokens, self.sessions = roles, tokens, sessions
+
+
+def _standing(pairs: set[tuple[UUID, UUID]], tokens: set[UUID], sessions: set[str]) -> Standing:
+    now = timezone.now()
+    members = Membership.objects.filter(
+        user_id__in={user for user, _ in pairs}, workspace_id__in={w for _, w in pairs}, user__is_active=True
+    )
+    alive = ApiToken.objects.filter(pk__in=tokens, revoked_at=None).filter(Q(expires_at=None) | Q(expires_at__gt=now))
+    return Standing(
+        {(user, workspace): role for user, workspace, role in members.values_list("user_id", "workspace_id", "role")},
+        set(alive.values_list("pk", flat=True)) if tokens else set(),
+        set(Session.objects.filter(pk__in=sessions, expire_date__gt=now).values_list("pk", flat=True))
+        if sessions
+        else set(),
+    )
+
+
+_watch: RightsWatch | None = None
+
+
+def watch() -> RightsWatch:
+    """The watch of this process and loop."""
+    global _watch
+    if _watch is None or _watch.loop is not asyncio.get_running_loop():
+        _watch = RightsWatch()
+    return _watch

@@ -1,0 +1,110 @@
+"""A server and browsers for the end-to-end tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from .server import Server
+
+PEOPLE = {"alice": "owner", "bob": "member", "vera": "viewer"}
+PASSWORD = "a long pass phrase"  # noqa: S105
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    running = Server(tmp_path_factory.mktemp("nexus"))
+    running.prepare()
+    for name, role in PEOPLE.items():
+        running.manage("create_user", name, "--password", PASSWORD, "--workspace", "team", "--role", role)
+    running.start()
+    yield running
+    running.stop()
+    assert running.tracebacks() == [], running.log.read_text()[-6000:]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = os.environ.get("NEXUS_TEST_CHROMIUM")
+    if not path:
+        pytest.skip("no Chromium: run `make test`, which brings one along, or set NEXUS_TEST_CHROMIUM")
+    libraries = os.environ.get("NEXUS_TEST_CHROMIUM_LIBS", "")
+    env = dict(os.environ)
+    if libraries:
+        env["LD_LIBRARY_PATH"] = libraries
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=path,
+            env=env,
+            args=[
+                "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-quic", "--no-first-run",
+                "--disable-background-networking", "--disable-component-update", "--disable-sync",
+            ],
+        )  # fmt: skip
+        yield chromium
+        chromium.close()
+
+
+class Person:
+    """Somebody in a browser of their own; every console error and failed load is kept."""
+
+    def __init__(self, context: BrowserContext, server: Server, name: str) -> None:
+        self.context, self.server, self.name = context, server, name
+        self.errors: list[str] = []
+        self.elsewhere: list[str] = []
+        self.page = self.new_page()
+
+    def new_page(self) -> Page:
+        page = self.context.new_page()
+        page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda e: self.errors.append(str(e)))
+        page.on("request", lambda r: self._watch(r.url))
+        return page
+
+    def _watch(self, url: str) -> None:
+        if not url.startswith((self.server.url, "data:", "blob:", self.server.url.replace("http", "ws"))):
+            self.elsewhere.append(url)
+
+    def log_in(self) -> Page:
+        self.page.goto(self.server.url + "/")
+        self.page.fill("input[name=login]", self.name)
+        self.page.fill("input[name=password]", PASSWORD)
+        self.page.click("main button")
+        self.page.wait_for_selector(".shell")
+        return self.page
+
+    def ask(self, text: str, page: Page | None = None) -> None:
+        page = page or self.page
+        box = page.locator("nexus-prompt-input textarea")
+        box.fill(text)
+        box.press("Enter")
+
+
+@pytest.fixture
+def people(browser: Browser, server: Server) -> Iterator[dict[str, Person]]:
+    """`people["alice"]` logs in when first asked for."""
+
+    class Cast(dict[str, Person]):
+        def __missing__(self, name: str) -> Person:
+            context = browser.new_context(viewport={"width": 1440, "height": 900})
+            context.set_default_timeout(15_000)
+            person = self[name] = Person(context, server, name)
+            person.log_in()
+            return person
+
+    cast = Cast()
+    yield cast
+    for person in cast.values():
+        person.context.close()
+
+
+@pytest.fixture(scope="session")
+def shots() -> Path:
+    """Where screenshots go: NEXUS_SHOTS, or nowhere that stays."""
+    folder = Path(os.environ.get("NEXUS_SHOTS", "/tmp/nexus-shots"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
