@@ -1,0 +1,127 @@
+"""Server processes: started on one core, measured from outside, ended by their id."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+STOP_SECONDS = 15.0
+
+
+def cores() -> tuple[set[int], set[int]]:
+    """Core of the measured server, cores of everyone else; the same where there is but one."""
+    every = sorted(os.sched_getaffinity(0))
+    return ({every[-1]}, set(every[:-1])) if len(every) > 1 else (set(every), set(every))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Process:
+    """A child process. CPU in seconds over all its threads, memory in bytes."""
+
+    def __init__(self, name: str, popen: subprocess.Popen[bytes], log: Path) -> None:
+        self.name, self.log = name, log
+        self._popen = popen
+        # The kernel's clock of another process's CPU time, see clock_getcpuclockid(3).
+        self._clock = (~popen.pid << 3) | 2
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        assert self._popen.stdout is not None
+        return self._popen.stdout
+
+    def cpu(self) -> float:
+        return time.clock_gettime(self._clock)
+
+    def memory(self) -> int:
+        """Resident bytes, without pages of files (libraries, the database's mapping)."""
+        text = Path(f"/proc/{self.pid}/status").read_text()
+        kib = {line.split(":")[0]: line.split()[1] for line in text.splitlines() if line.startswith("Rss")}
+        return int(kib["RssAnon"]) * 1024
+
+    def resident(self) -> int:
+        """Resident bytes as `top` shows them."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def alive(self) -> bool:
+        return self._popen.poll() is None
+
+    def tail(self, lines: int = 25) -> str:
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return "\n".join(text.splitlines()[-lines:])
+
+    def end(self) -> None:
+        """Asks it to stop, then insists."""
+        if self._popen.stdin is not None:
+            self._popen.stdin.close()
+        if self.alive():
+            self._popen.send_signal(signal.SIGTERM)
+            try:
+                self._popen.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._popen.kill()
+                self._popen.wait()
+        if self._popen.stdout is not None:
+            self._popen.stdout.close()
+
+
+@contextlib.contextmanager
+def running(
+    name: str,
+    command: Sequence[str],
+    *,
+    folder: Path,
+    core: set[int],
+    environment: Mapping[str, str] | None = None,
+    answers: Callable[[], bool] | None = None,
+    seconds: float = 60,
+) -> Iterator[Process]:
+    """Starts `command` on `core`; inside the block it runs (and, with `answers`, answers)."""
+    log = folder / f"{name}.log"
+    with log.open("wb") as out:
+        popen = subprocess.Popen(
+            command,
+            cwd=Path(__file__).resolve().parent.parent,
+            env={**os.environ, **(environment or {})},
+            stdin=subprocess.PIPE,
+            stdout=out if answers else subprocess.PIPE,
+            stderr=out,
+        )
+    os.sched_setaffinity(popen.pid, core)
+    process = Process(name, popen, log)
+    try:
+        if answers is not None:
+            _wait(process, answers, seconds)
+        yield process
+    finally:
+        process.end()
+
+
+def _wait(process: Process, answers: Callable[[], bool], seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while not answers():
+        if not process.alive() or time.monotonic() > until:
+            state = "ended" if not process.alive() else f"did not answer within {seconds:.0f} s"
+            raise RuntimeError(f"{process.name} {state}; the end of its log:\n{process.tail()}")
+        time.sleep(0.05)
+
+
+def python(*arguments: str) -> list[str]:
+    return [sys.executable, *arguments]

@@ -1,0 +1,180 @@
+"""What is measured: each scenario lets streams pass through a peer and gives numbers.
+
+Every scenario checks every text it received; `faults` of a result is part of the
+figure, and a figure with faults is none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import orjson
+
+from .marks import WIDTH, Faults, now_us, read
+from .peers import Line, Peer
+from .provider import Order
+from .stats import percentile
+
+PACE_US = 20_000
+"""50 pieces a second, a quick model."""
+FIRST_US = 30_000
+"""How long the provider thinks before its first piece in the scenarios that are paced."""
+
+
+@dataclass(slots=True)
+class Figures:
+    """One round of one peer: values by name, and what was wrong with the texts."""
+
+    values: dict[str, float] = field(default_factory=dict)
+    faults: Faults = field(default_factory=Faults)
+
+
+class Streams:
+    """Stream numbers, so that no two streams of a benchmark can be taken for each other."""
+
+    def __init__(self) -> None:
+        self._next = 0
+
+    def order(self, chunks: int, delay_us: int = 0, first_us: int = 0) -> Order:
+        self._next = self._next % 999 + 1
+        return Order(self._next, chunks, delay_us, first_us)
+
+
+async def provider_log(provider_url: str, stream: int) -> dict[str, int]:
+    def get() -> dict[str, int]:
+        with urllib.request.urlopen(f"{provider_url}/marks/{stream}", timeout=5) as answer:
+            return dict(orjson.loads(answer.read()))
+
+    return await asyncio.to_thread(get)
+
+
+class Round:
+    """One peer in one round, with its lines kept open over the scenarios.
+
+    Args:
+        lines: one socket each, in a conversation of its own.
+    """
+
+    def __init__(self, peer: Peer, lines: Sequence[Line], provider_url: str, streams: Streams) -> None:
+        self.peer, self.lines = peer, lines
+        self._provider_url, self._streams = provider_url, streams
+        self.figures = Figures()
+
+    def _check(self, line: Line, order: Order) -> list[int]:
+        """Notes what is wrong with the stream that `line` received; the delays of its pieces, µs."""
+        reading = read(order.stream, order.chunks, line.pieces())
+        self.figures.faults += reading.faults
+        return reading.delays_us
+
+    async def first_token(self, times: int) -> None:
+        """Added time to first token: way to the provider and way back, without the provider's own time."""
+        added: list[float] = []
+        there: list[float] = []
+        for n in range(times):
+            line = self.lines[n % len(self.lines)]
+            order = self._streams.order(3, delay_us=5_000, first_us=FIRST_US)
+            line.clear()
+            sent_us = now_us()
+            await line.ask(order)
+            await line.ended(30)
+            self._check(line, order)
+            log = await provider_log(self._provider_url, order.stream)
+            way_back = line.pieces()[0].at_us - log["first_us"]
+            there.append((log["arrived_us"] - sent_us) / 1000)
+            added.append((log["arrived_us"] - sent_us + way_back) / 1000)
+        self.figures.values["ttft_p50_ms"] = percentile(added, 0.5)
+        self.figures.values["ttft_p95_ms"] = percentile(added, 0.95)
+        self.figures.values["ttft_there_ms"] = percentile(there, 0.5)
+
+    async def full_speed(self, streams: int, chunks: int, times: int = 1) -> None:
+        """Streams without delay, all at once: pieces per second from the provider's first byte to the last text."""
+        rates: list[float] = []
+        for _ in range(times):
+            lines = self.lines[:streams]
+            orders = [self._streams.order(chunks) for _ in lines]
+            received = content = 0
+            first_us, last_us = None, 0
+            for line in lines:
+                line.clear()
+            await asyncio.gather(*(line.ask(order) for line, order in zip(lines, orders, strict=True)))
+            await asyncio.gather(*(line.ended(60) for line in lines))
+            for line, order in zip(lines, orders, strict=True):
+                self._check(line, order)
+                log = await provider_log(self._provider_url, order.stream)
+                first_us = min(first_us or log["first_us"], log["first_us"])
+                last_us = max(last_us, line.pieces()[-1].at_us)
+                received += line.socket.wire_bytes
+                content += order.chunks * WIDTH
+            rates.append(chunks * streams / ((last_us - (first_us or 0)) / 1e6))
+            if streams == 1:
+                self.figures.values["wire_ratio"] = received / content
+        self.figures.values[f"full_{streams}_per_s"] = percentile(rates, 0.5)
+
+    async def paced(self, streams: int, chunks: int) -> None:
+        """Many streams at a model's pace: CPU of the server per 1,000 pieces, and how late pieces come."""
+        lines = self.lines[:streams]
+        orders = [self._streams.order(chunks, PACE_US, FIRST_US) for _ in lines]
+        for line in lines:
+            line.clear()
+        cpu = self.peer.process.cpu()
+        started_us = now_us()
+
+        async def one(line: Line, order: Order, wait: float) -> None:
+            await asyncio.sleep(wait)
+            await line.ask(order)
+            await line.ended(60)
+
+        # Spread over one step of the pace, as independent people would be.
+        await asyncio.gather(
+            *(
+                one(line, order, n * PACE_US / 1e6 / streams)
+                for n, (line, order) in enumerate(zip(lines, orders, strict=True))
+            )
+        )
+        wall = (now_us() - started_us) / 1e6
+        cpu = self.peer.process.cpu() - cpu
+        delays = [
+            delay for line, order in zip(lines, orders, strict=True) for delay in self._check(line, order)
+        ]
+        ideal = (chunks * PACE_US + FIRST_US) / 1e6
+        self.figures.values[f"cpu_{streams}_s"] = cpu / (streams * chunks / 1000)
+        self.figures.values[f"late_{streams}_p99_ms"] = percentile(delays, 0.99) / 1000
+        self.figures.values[f"wall_{streams}"] = wall / ideal
+
+    async def watched(self, viewers: Sequence[Line], chunks: int, name: str) -> None:
+        """One paced stream with `viewers` (the first one asks): CPU, and lateness at the one who asked."""
+        order = self._streams.order(chunks, PACE_US, FIRST_US)
+        for line in viewers:
+            line.clear()
+        cpu = self.peer.process.cpu()
+        await viewers[0].ask(order)
+        await asyncio.gather(*(line.ended(60) for line in viewers))
+        cpu = self.peer.process.cpu() - cpu
+        delays = [self._check(line, order) for line in viewers]
+        self.figures.values[f"cpu_viewers_{name}"] = cpu
+        self.figures.values[f"late_viewers_{name}_p99_ms"] = percentile(delays[0], 0.99) / 1000
+        self.figures.values[f"frames_viewers_{name}"] = float(len(viewers[0].pieces()))
+
+
+async def idle_memory(peer: Peer, sockets: int, people: int) -> float:
+    """Bytes that one more open, logged-in, silent socket costs the server."""
+    before = await _settled(peer)
+    lines = [await peer.line(n % people) for n in range(sockets)]
+    after = await _settled(peer)
+    await asyncio.gather(*(line.socket.close() for line in lines))
+    return (after - before) / sockets
+
+
+async def _settled(peer: Peer) -> int:
+    """The server's memory once it stopped growing (at most 3 s)."""
+    last = peer.process.memory()
+    for _ in range(6):
+        await asyncio.sleep(0.5)
+        now = peer.process.memory()
+        if abs(now - last) < 64 * 1024:
+            return now
+        last = now
+    return last
