@@ -29,6 +29,7 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
+SERVER_FRAME_BYTES = 8 * 1024 * 1024
 host = EngineHost("web")
 _protocols = ProtocolTypeRouter(
     {
@@ -63,7 +64,18 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 def _under_daphne() -> None:
     """Has the engine started when Daphne's reactor runs, and drained before it stops."""
+    from daphne.server import Server
     from twisted.internet import reactor
+
+    # Daphne's own limit drops the connection without a word; above ours, the consumer can say why (4009).
+    limited = Server.run
+
+    def run(server: Any) -> None:
+        server.websocket_max_message_size = SERVER_FRAME_BYTES
+        server.websocket_max_frame_size = SERVER_FRAME_BYTES
+        limited(server)
+
+    Server.run = run
     from twisted.internet.defer import Deferred
 
     def start() -> None:

@@ -240,25 +240,19 @@ class Runner:
             agent_done(**where)
 
     async def _begin(self, claim: Claim, recorder: Recorder) -> None:
-        """The chunks that stand before the agent's: started, or what a takeover says."""
+        """The chunks that stand before the agent's: started (and what a resumed run takes over), or what a
+        takeover says. Tool calls of the last completed step are shown again by the loop."""
         run = claim.run
         if not claim.log:
             await recorder.add(started_chunk(run))
+            for chunk in claim.inherited:
+                await recorder.add(chunk)
             await in_database(_tell_started, run)
             return
         await recorder.add(MetadataChunk("resumed", {"epoch": run.epoch}))
         visible = (ContentChunk, ReasoningChunk, ToolCallChunk)
         if any(seq > claim.keep_seq and isinstance(chunk, visible) for seq, chunk in kept(claim.log)):
             await recorder.add(MetadataChunk("reset", {"keepSeq": claim.keep_seq}))
-            # Calls of the last completed step stand after it in the log: they are told again as they are.
-            last = max((step.index for step in claim.steps), default=-1)
-            for call in claim.calls:
-                if call.step == last and call.status in ("COMPLETED", "FAILED"):
-                    await recorder.add(
-                        ToolCallChunk(
-                            call.tool_id, call.name, call.input, call.status, call.result, call.error, call.duration_ms
-                        )
-                    )
 
     async def _end_by_fault(self, run: Run, recorder: Recorder, fault: Exception) -> None:
         known = fault if isinstance(fault, NexusError) else NexusError(cause=fault)

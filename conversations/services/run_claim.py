@@ -7,7 +7,7 @@ runner needs, in one transaction.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
@@ -17,9 +17,10 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from nexus_core.chunks import Chunk, from_wire
+from nexus_core.chunks import Chunk, ContentChunk, ReasoningChunk, ToolCallChunk, from_wire
 from nexus_core.ports import StepRecord, ToolRecord
 
+from ..fold import kept
 from ..engine.journal import step_record, tool_record
 from ..history import branch_to
 from ..models import Message, Run, RunChunk, Step, ToolCall
@@ -34,6 +35,7 @@ class Claim:
         steps, calls: completed steps and known tool calls of this run.
         log: chunks already stored, by seq.
         keep_seq: last seq of the last completed step (1 when there is none).
+        inherited: what a resumed run shows again of the run it goes on from.
     """
 
     run: Run
@@ -43,6 +45,7 @@ class Claim:
     log: list[tuple[int, Chunk]]
     keep_seq: int
     too_often: bool
+    inherited: list[Chunk] = field(default_factory=list)
 
     @property
     def fresh(self) -> bool:
@@ -94,10 +97,20 @@ def _claim(run_id: UUID, owner: str) -> Claim | None:
 
 
 def _resumed(run: Run, line: list[Message]) -> Claim:
-    """A new run that goes on from the last completed step of an earlier one."""
-    steps = list(Step.objects.filter(run_id=run.resumed_from_id))
-    calls = list(ToolCall.objects.filter(run_id=run.resumed_from_id).order_by("step", "position"))
-    return Claim(run, line, [step_record(s) for s in steps], [tool_record(c) for c in calls], [], 0, False)
+    """A new run that goes on from the last completed step of an earlier one and shows what led there."""
+    earlier = run.resumed_from_id
+    steps = list(Step.objects.filter(run_id=earlier))
+    calls = list(ToolCall.objects.filter(run_id=earlier).order_by("step", "position"))
+    keep = max([0, *(step.last_seq for step in steps)])
+    rows = RunChunk.objects.filter(run_id=earlier, seq__lte=keep).order_by("seq").values_list("seq", "wire")
+    shown = [
+        chunk
+        for _, chunk in kept((seq, chunk_of(wire)) for seq, wire in rows)
+        if isinstance(chunk, (ContentChunk, ReasoningChunk, ToolCallChunk))
+    ]
+    return Claim(
+        run, line, [step_record(s) for s in steps], [tool_record(c) for c in calls], [], 0, False, inherited=shown
+    )
 
 
 def chunk_of(wire: str) -> Chunk:

@@ -82,8 +82,8 @@ def run_start(
         raise BadInput(f"policy is one of {', '.join(POLICIES)}, not {policy!r}.")
     if len(client_id) > 128:
         raise BadInput("clientId has more than 128 characters.")
-    body = _fingerprint(agent_id, input_, conversation_id, policy, model, parent_message_id, regenerate_message_id)
-    if client_id and (earlier := _earlier(actor, client_id, body)):
+    body = fingerprint(agent_id, input_, conversation_id, policy, model, parent_message_id, regenerate_message_id)
+    if client_id and (earlier := earlier_start(actor, client_id, body)):
         return earlier
     try:
         with transaction.atomic():
@@ -102,7 +102,7 @@ def run_start(
             )
     except IntegrityError:
         # The same client id, at the same moment, on another connection: the other one won.
-        if client_id and (earlier := _earlier(actor, client_id, body)):
+        if client_id and (earlier := earlier_start(actor, client_id, body)):
             return earlier
         raise
 
@@ -275,12 +275,12 @@ def next_number(conversation: Conversation) -> int:
     return (last or 0) + 1
 
 
-def _fingerprint(*body: Any) -> str:
+def fingerprint(*body: Any) -> str:
     plain = [None if part is UNSET else part for part in body]
     return hashlib.sha256(json.dumps(plain, default=str, sort_keys=True).encode()).hexdigest()
 
 
-def _earlier(actor: Actor, client_id: str, body: str) -> Started | None:
+def earlier_start(actor: Actor, client_id: str, body: str) -> Started | None:
     run = (
         Run.objects.select_related("conversation", "message__author")
         .filter(workspace_id=actor.workspace_id, requested_by_id=actor.user_id, client_id=client_id)

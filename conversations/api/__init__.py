@@ -1,0 +1,14 @@
+"""HTTP of conversations, runs, messages, tool calls, files and search: parse, call one service, answer."""
+
+from __future__ import annotations
+
+from ninja import Router
+
+from . import conversations, files, find, invoke, runs, tool_calls
+from .guard import guard
+
+router = Router()
+for part in (invoke, runs, conversations, tool_calls, find, files):
+    router.add_router("", part.router)
+
+__all__ = ["guard", "router"]

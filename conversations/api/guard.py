@@ -1,0 +1,43 @@
+"""The guard of this app's addresses: it stands behind the door and before the body.
+
+Every id in a path is looked up for the person first, so that a foreign or absent one
+is 404 whatever else is wrong with the request; then a viewer's write is 403. The
+services check again: this is about the order of refusals, not instead of theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest
+
+from workspaces.access import Actor
+
+from ..access import access_conversation, access_message, access_run, access_tool_call, access_upload, require_write
+from ..database import in_database
+
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+PATH_IDS: dict[str, Callable[[Actor, str], Any]] = {
+    "conversation_id": access_conversation,
+    "run_id": access_run,
+    "message_id": access_message,
+    "tool_id": access_tool_call,
+    "file_id": access_upload,
+}
+
+
+async def guard(request: HttpRequest, actor: Actor) -> None:
+    """Raises NotFound, then Forbidden."""
+    found = request.resolver_match.kwargs if request.resolver_match else {}
+    ids = [(PATH_IDS[name], value) for name, value in found.items() if name in PATH_IDS]
+    if ids:
+        await in_database(_look_up, actor, ids)
+    if request.method not in SAFE_METHODS:
+        require_write(actor)
+
+
+def _look_up(actor: Actor, ids: list[tuple[Callable[[Actor, str], Any], str]]) -> None:
+    for access, value in ids:
+        access(actor, value)

@@ -1,0 +1,132 @@
+"""Asking an agent: `/invoke` (streamed, waited for, or in the background) and `/agents/stream`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from ninja import Router
+
+from workspaces.access import Actor
+
+from ..database import in_database
+from ..follow import follow
+from ..models import Message, Run
+from ..schemas import AgentStream, Invoke, Invoked, RunAccepted
+from ..services.run_start import UNSET, Started, run_start
+from ..wire import message_wire, run_wire
+from .answers import answer
+from .request import ApiRequest
+from .sse import event_stream
+
+router = Router(tags=["Runs"])
+
+MOST_WAIT_SECONDS = 600.0
+SSE_CONTENT: dict[str, Any] = {
+    "content": {"text/event-stream": {"schema": {"type": "string", "description": "id: <seq>, data: <chunk>"}}}
+}
+
+
+@router.post(
+    "/invoke",
+    response={200: Invoked, 202: RunAccepted},
+    openapi_extra={"responses": {200: SSE_CONTENT}},
+    summary="Ask an agent",
+)
+async def invoke(request: ApiRequest, body: Invoke) -> HttpResponseBase:
+    """Stores the message and starts its run, in a new conversation or the one that is named.
+
+    With `Accept: text/event-stream` the answer is the run as it happens. With
+    `"background": true` it is 202 at once. Else it comes when the run has ended, or after ten
+    minutes as 202; the run goes on in any case. `Idempotency-Key` is the same as `clientId`.
+    """
+    given = body.model_fields_set
+    started = await in_database(
+        run_start,
+        actor=request.auth,
+        agent_id=body.agent_id,
+        input_=body.message,
+        conversation_id=body.conversation_id,
+        client_id=client_id_of(request, body.client_id),
+        policy=body.policy,
+        model=body.model,
+        parent_message_id=body.parent_message_id if "parent_message_id" in given else UNSET,
+        regenerate_message_id=body.regenerate_message_id,
+        visibility=body.visibility or "",
+    )
+    if body.background:
+        return answer(accepted(started), 202)
+    if wants_events(request):
+        return event_stream(request.auth, started.run.pk, 0)
+    return await whole_run(request.auth, started)
+
+
+@router.post("/agents/stream", response={200: None}, openapi_extra={"responses": {200: SSE_CONTENT}}, summary="Ask, as a stream")
+async def agents_stream(request: ApiRequest, body: AgentStream) -> HttpResponseBase:
+    """The same as `/invoke`, always as server-sent events; `context.sessionId` is the conversation."""
+    started = await in_database(
+        run_start,
+        actor=request.auth,
+        agent_id=body.agent_id,
+        input_=body.input,
+        conversation_id=body.context.session_id,
+        client_id=client_id_of(request, body.client_id),
+        policy=body.policy,
+        model=body.model,
+    )
+    return event_stream(request.auth, started.run.pk, 0)
+
+
+def client_id_of(request: ApiRequest, told: str) -> str:
+    """The body's `clientId`, else the header's `Idempotency-Key`."""
+    return told or request.headers.get("Idempotency-Key", "").strip()
+
+
+def wants_events(request: ApiRequest) -> bool:
+    """An explicit `text/event-stream`: a client that takes everything (`*/*`) gets JSON."""
+    return "text/event-stream" in request.headers.get("Accept", "").lower()
+
+
+def accepted(started: Started) -> dict[str, Any]:
+    return {
+        "runId": str(started.run.pk),
+        "conversationId": str(started.conversation.pk),
+        "messageId": str(started.message.pk),
+        "answerId": str(started.run.answer_id),
+        "status": started.run.status,
+        "streamUrl": f"/api/runs/{started.run.pk}/stream",
+    }
+
+
+async def whole_run(actor: Actor, started: Started) -> HttpResponse:
+    """Waits for the run's end. Its chunks go into the answer as they are stored, unparsed."""
+    chunks: list[orjson.Fragment] = []
+    try:
+        async with asyncio.timeout(MOST_WAIT_SECONDS):
+            async for _, wire in follow(started.run.pk, 0):
+                chunks.append(orjson.Fragment(wire))
+    except TimeoutError:
+        return answer(accepted(started), 202)
+    run, message = await in_database(_ended, started.run)
+    told = run_wire(run)
+    return answer(
+        {
+            "runId": told["runId"],
+            "conversationId": told["conversationId"],
+            "messageId": told["messageId"],
+            "status": told["status"],
+            "message": message_wire(message),
+            "chunks": chunks,
+            "tokenUsage": told["tokenUsage"],
+            "cost": told["cost"],
+            "error": told["error"],
+        }
+    )
+
+
+def _ended(run: Run) -> tuple[Run, Message]:
+    run = Run.objects.get(pk=run.pk)
+    return run, Message.objects.select_related("author").get(pk=run.answer_id)

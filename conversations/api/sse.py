@@ -1,0 +1,102 @@
+"""A run as server-sent events: `id: <seq>` and `data: <chunk JSON>`, replay then live.
+
+A closed connection never cancels the run. Who may not read it any more (removed,
+revoked, made private) gets the last byte within a few seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from time import monotonic
+from uuid import UUID
+
+from django.http import HttpRequest, StreamingHttpResponse
+
+from workspaces.access import Actor, Forbidden, NotFound
+from workspaces.auth import still_allowed
+
+from ..access import access_run
+from ..database import in_database
+from ..follow import follow
+from .answers import BadCursor, number_of
+
+PING_SECONDS = 15.0
+RIGHTS_SECONDS = 3.0
+
+HEADERS = {
+    "Cache-Control": "no-cache, no-transform",
+    "X-Accel-Buffering": "no",
+    # Said outright, so that nothing on the way compresses it and holds events back.
+    "Content-Encoding": "identity",
+}
+
+
+def event_stream(actor: Actor, run_id: UUID, after: int) -> StreamingHttpResponse:
+    """The answer that streams the run's chunks with seq > after."""
+    response = StreamingHttpResponse(events(actor, run_id, after), content_type="text/event-stream; charset=utf-8")
+    for name, value in HEADERS.items():
+        response[name] = value
+    return response
+
+
+def start_of(request: HttpRequest, after: int) -> int:
+    """Where to begin: `Last-Event-ID` (what a browser sends when it reconnects) before `?after=`."""
+    told = request.headers.get("Last-Event-ID", "").strip()
+    try:
+        return number_of(told) if told else after
+    except BadCursor:
+        return after
+
+
+async def events(actor: Actor, run_id: UUID, after: int) -> AsyncIterator[bytes]:
+    yield b": connected\n\n"
+    chunks = follow(run_id, after)
+    waiting: asyncio.Task[tuple[int, str] | None] | None = None
+    last_byte = last_check = monotonic()
+    try:
+        while True:
+            if waiting is None:
+                waiting = asyncio.ensure_future(_next(chunks))
+            await asyncio.wait({waiting}, timeout=min(RIGHTS_SECONDS, PING_SECONDS))
+            now = monotonic()
+            if now - last_check >= RIGHTS_SECONDS:
+                last_check = now
+                if not await may_read(actor, run_id):
+                    return
+            if not waiting.done():
+                if now - last_byte >= PING_SECONDS - RIGHTS_SECONDS:
+                    last_byte = now
+                    yield b": ping\n\n"
+                continue
+            found, waiting = waiting.result(), None
+            if found is None:
+                return
+            seq, wire = found
+            last_byte = now
+            yield f"id: {seq}\ndata: {wire}\n\n".encode()
+    finally:
+        if waiting is not None:
+            waiting.cancel()
+            with suppress(asyncio.CancelledError):
+                await waiting
+        await chunks.aclose()  # type: ignore[attr-defined]
+
+
+async def may_read(actor: Actor, run_id: UUID) -> bool:
+    try:
+        return await in_database(_may_read, actor, run_id)
+    except (NotFound, Forbidden):
+        return False
+
+
+def _may_read(actor: Actor, run_id: UUID) -> bool:
+    if not still_allowed(actor):
+        return False
+    access_run(actor, run_id)
+    return True
+
+
+async def _next(chunks: AsyncIterator[tuple[int, str]]) -> tuple[int, str] | None:
+    return await anext(chunks, None)
