@@ -167,4 +167,6 @@ def from_wire(wire: Mapping[str, JSON]) -> Chunk:
             return MetadataChunk(data["status"], {k: v for k, v in data.items() if k != "status"}, ts)
         case "error" if isinstance(data, Mapping):
             return ErrorChunk(data["message"], data["code"], data.get("retryable", False), ts)
-    raise ValueError(f"not a chunk: type {kind!r} with data of {type(data).__name__}; types are {CHUNK_TYPES}")
+    raise ValueError(
+        f"not a chunk: type {kind!r} with data of {type(data).__name__}; types are {CHUNK_TYPES}"
+    )

@@ -44,7 +44,11 @@ def arguments_for(tool: Tool, text: str) -> dict[str, JSON]:
     arguments: dict[str, JSON] = {}
     for word in _words(text):
         option = _OPTION.match(word)
-        name = wire_names.get(option[1].replace("_", "").lower()) or wire_names.get(option[1].lower()) if option else None
+        name = (
+            wire_names.get(option[1].replace("_", "").lower()) or wire_names.get(option[1].lower())
+            if option
+            else None
+        )
         if option and name:
             arguments[name] = _value(option[2], properties[name])
         else:

@@ -91,7 +91,9 @@ class RateLimited(LLMError):
     retryable = True
     http_status = 429
 
-    def __init__(self, message: str = RATE_MESSAGE, *, retry_after: float | None = None, **kw: object) -> None:
+    def __init__(
+        self, message: str = RATE_MESSAGE, *, retry_after: float | None = None, **kw: object
+    ) -> None:
         super().__init__(message, **kw)  # type: ignore[arg-type]
         self.retry_after = retry_after
 

@@ -35,7 +35,9 @@ def count_request(request: ModelRequest) -> int:
         for part in message.parts:
             text.append(_text_of(part))
             images += isinstance(part, ImagePart)
-    return count_tokens("\n".join(text)) + TOKENS_PER_MESSAGE * len(request.messages) + TOKENS_PER_IMAGE * images
+    return (
+        count_tokens("\n".join(text)) + TOKENS_PER_MESSAGE * len(request.messages) + TOKENS_PER_IMAGE * images
+    )
 
 
 def estimate_usage(request: ModelRequest, streamed_text: str) -> Usage:

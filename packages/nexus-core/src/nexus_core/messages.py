@@ -105,7 +105,7 @@ def _message_for(message: Message, provider: str) -> Message:
         match part:
             case ReasoningPart() if part.provider not in ("", provider):
                 continue
-            case (TextPart() | ToolCallPart()) if part.provider not in ("", provider) and part.provider_data:
+            case TextPart() | ToolCallPart() if part.provider not in ("", provider) and part.provider_data:
                 parts.append(replace(part, provider_data=None))
             case _:
                 parts.append(part)

@@ -113,7 +113,12 @@ class Journal(Protocol):
         ...
 
     async def step_completed(
-        self, step: StepRecord, attempt: Attempt, outcome: AttemptOutcome, settled: Settled, calls: Sequence[ToolRecord]
+        self,
+        step: StepRecord,
+        attempt: Attempt,
+        outcome: AttemptOutcome,
+        settled: Settled,
+        calls: Sequence[ToolRecord],
     ) -> None:
         """One transaction: the step, its tool calls (PENDING), and the settlement of its attempt."""
         ...

@@ -38,6 +38,8 @@ class EventPump:
         self._room = asyncio.Event()
         self._error: Exception | None = None
         self._ended = False
+        self.started = False
+        """Whether the provider was asked at all (a cancel may come before)."""
         self._stopped = False
 
     async def __aenter__(self) -> EventPump:
@@ -82,6 +84,7 @@ class EventPump:
                 _log.warning("a provider's stream did not close within %s s", CLOSING_SECONDS)
 
     async def _read(self) -> None:
+        self.started = True
         try:
             async with aclosing(self._events) as events:
                 async for event in events:

@@ -39,7 +39,9 @@ def read_signature(function: Callable[..., Any], *, name: str) -> Signature:
     """Reads a handler. Raises `TypeError` with the fix when it cannot be described to a model."""
     description, parameter_texts = read_docstring(function)
     if not description:
-        raise TypeError(f"The tool {name!r} needs a docstring: its first paragraph is what the model is told.")
+        raise TypeError(
+            f"The tool {name!r} needs a docstring: its first paragraph is what the model is told."
+        )
     hints = typing.get_type_hints(function, include_extras=True)
     fields: dict[str, Any] = {}
     context_parameter: str | None = None

@@ -98,17 +98,25 @@ class Tool:
     def validate(self, input: Mapping[str, JSON]) -> dict[str, JSON]:
         """The input with wire names. Raises `ToolInputInvalid`, which says what to fix."""
         renamed = _wire_names(input, self.input_schema)
-        faults = sorted(Draft202012Validator(self.input_schema).iter_errors(renamed), key=lambda e: list(e.path))
+        faults = sorted(
+            Draft202012Validator(self.input_schema).iter_errors(renamed), key=lambda e: list(e.path)
+        )
         if faults:
             raise ToolInputInvalid(
                 f"The arguments of {self.name} are not valid: " + "; ".join(_describe(f) for f in faults[:5])
             )
         return renamed
 
-    async def call(self, input: Mapping[str, JSON], context: ExecutionContext, *, timeout: float | None = None) -> JSON:
+    async def call(
+        self,
+        input: Mapping[str, JSON],
+        context: ExecutionContext,
+        *,
+        default_timeout: float = DEFAULT_TIMEOUT,
+    ) -> JSON:
         """Validates, calls the handler, gives its result as JSON.
 
-        `timeout` (seconds) holds for tools that name none of their own. A synchronous handler
+        `default_timeout` (seconds) holds for tools that name none of their own. A synchronous handler
         runs in a thread, by the service `run_sync` (an async callable that takes the function)
         if the context has one. Raises `ToolError` or one of its subclasses, and nothing else
         but `NexusError`s of the host and `CancelledError`.
@@ -116,7 +124,7 @@ class Tool:
         arguments = self._arguments(self.validate(input))
         if self.context_parameter:
             arguments[self.context_parameter] = context
-        seconds = self.timeout if self.timeout is not None else (timeout or DEFAULT_TIMEOUT)
+        seconds = self.timeout if self.timeout is not None else default_timeout
         try:
             async with asyncio.timeout(seconds) as limit:
                 result = await self._invoke(arguments, context)
@@ -137,7 +145,9 @@ class Tool:
             model = self.input_model.model_validate(valid)
         except ValidationError as error:
             faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
-            raise ToolInputInvalid(f"The arguments of {self.name} are not valid: {faults}", cause=error) from error
+            raise ToolInputInvalid(
+                f"The arguments of {self.name} are not valid: {faults}", cause=error
+            ) from error
         return {name: getattr(model, name) for name in self.input_model.model_fields}
 
     async def _invoke(self, arguments: Mapping[str, Any], context: ExecutionContext) -> Any:
@@ -160,7 +170,9 @@ class Tool:
 
     def _unexpected(self, error: Exception) -> ToolError:
         _log.error("tool %s failed: %s", self.name, type(error).__name__, exc_info=error)
-        return ToolError(f"The tool {self.name} failed with an internal error ({type(error).__name__}).", cause=error)
+        return ToolError(
+            f"The tool {self.name} failed with an internal error ({type(error).__name__}).", cause=error
+        )
 
 
 @overload

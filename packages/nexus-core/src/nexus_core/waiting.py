@@ -10,6 +10,9 @@ from .errors import RunCancelled
 
 T = TypeVar("T")
 
+CLOSING_SECONDS = 1.0
+"""How long cancelled work may take to end before it is left to itself."""
+
 
 async def unless_cancelled(work: Coroutine[Any, Any, T], cancelled: asyncio.Event) -> T:
     """The result of `work`, or `RunCancelled` (and `work` cancelled and ended) once `cancelled` is set."""
@@ -24,4 +27,4 @@ async def unless_cancelled(work: Coroutine[Any, Any, T], cancelled: asyncio.Even
         watcher.cancel()
         if not task.done():
             task.cancel()
-            await asyncio.wait({task})
+            await asyncio.wait({task}, timeout=CLOSING_SECONDS)

@@ -118,7 +118,9 @@ class Provider(Protocol):
         ...
 
 
-Wire = Literal["anthropic", "openai-responses", "openai-chat", "azure-chat", "gemini", "ollama", "local", "scripted"]
+Wire = Literal[
+    "anthropic", "openai-responses", "openai-chat", "azure-chat", "gemini", "ollama", "local", "scripted"
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,328 @@
+"""The loop: model → tools → model, until the model is done.
+
+`run_loop` streams one run as chunks. It knows no database and no transport:
+budgets, durability, time, steering and approvals come in as ports. It yields
+content, reasoning, tool calls, `progress`, `retrying`, `fallback`, `waiting`,
+errors, and at the end exactly one terminal chunk. `started`, `resumed` and `reset`
+are the host's.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from uuid import uuid4
+
+from .chunks import Chunk, ErrorChunk, MetadataChunk
+from .confidence import confidence
+from .context import ExecutionContext
+from .errors import NexusError, Refused, RunCancelled, RunFenced
+from .fallback import Route
+from .messages import Message, Part, TextPart, ToolCallPart, for_provider
+from .ports import Ports, StepRecord, ToolRecord
+from .providers.base import ModelRequest, Reasoning
+from .retry import RetryPolicy
+from .step import Completed, ModelStep
+from .thinking import ThinkingSplitter
+from .toolcalls import INVALID_JSON, StepToolCalls, ToolPolicy, chunk_of
+from .tools import DEFAULT_TIMEOUT, Tool, Toolset
+from .usage import Cost, Usage, pico_to_usd
+
+JSON = Any
+
+MOST_PAUSES = 10
+"""How often in a row a turn that the provider paused is sent again."""
+
+LIMIT_NOTE = (
+    "You have used all {turns} tool turns that this run allows. Answer now from what you have, "
+    "without calling tools, and say plainly what is missing."
+)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """What to run.
+
+    Attributes:
+        routes: the model and its fallbacks, first first.
+        max_tokens: answer tokens per model call.
+        max_tool_turns: model turns with tool calls in a row; then it must answer without.
+        tool_timeout: seconds, for tools that name none of their own.
+        approval: names of tools that wait for a person, besides those that say so themselves.
+        user, cache_key: see `ModelRequest`.
+    """
+
+    routes: Sequence[Route]
+    system: str = ""
+    tools: Sequence[Tool] = ()
+    max_tokens: int = 2000
+    temperature: float | None = None
+    reasoning: Reasoning = "off"
+    max_tool_turns: int = 5
+    tool_timeout: float = DEFAULT_TIMEOUT
+    approval: frozenset[str] = frozenset()
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    response_schema: Mapping[str, JSON] | None = None
+    user: str = ""
+    cache_key: str = ""
+
+
+async def run_loop(
+    spec: RunSpec, messages: Sequence[Message], context: ExecutionContext, ports: Ports
+) -> AsyncGenerator[Chunk, None]:
+    """Streams one run, going on from what `ports.journal` remembers of it.
+
+    Calls of the last remembered step are shown again as they stand (readers replace by id); its
+    text is not. Provider and budget errors become an `error` chunk and `failed`; `context.cancelled`
+    becomes `cancelled`. `RunFenced` and the host's own errors pass through without a terminal chunk,
+    and so does `CancelledError`, after the provider's connection is closed. When a person has yet to
+    decide on a call (`Approvals.decide` gave `None`) the last chunk is `waiting` and there is no terminal one.
+    """
+    run = _Run(spec, messages, context, ports)
+    started = ports.clock.monotonic()
+    status: Literal["complete", "cancelled", "failed"] = "complete"
+    try:
+        async with aclosing(run.steps()) as chunks:
+            async for chunk in chunks:
+                yield chunk
+    except RunCancelled:
+        status, run.stop_reason = "cancelled", "cancelled"
+    except RunFenced:
+        raise
+    except NexusError as error:
+        _log.info("run %s failed: %s", context.run_id, error.code)
+        status, run.stop_reason = "failed", "refusal" if isinstance(error, Refused) else "error"
+        yield ErrorChunk(error.message, error.code, error.retryable)
+    if run.waiting:
+        return
+    yield MetadataChunk(
+        status, run.summary(round((ports.clock.monotonic() - started) * 1000), cut=status != "complete")
+    )
+
+
+class _Run:
+    """The state of one run while it goes."""
+
+    def __init__(
+        self, spec: RunSpec, messages: Sequence[Message], context: ExecutionContext, ports: Ports
+    ) -> None:
+        self.spec = spec
+        self.context = context
+        self.ports = ports
+        self.messages = list(messages)
+        self.tools = Toolset(spec.tools)
+        self.policy = ToolPolicy(spec.tool_timeout, spec.approval)
+        self.routes = list(spec.routes)
+        self.stop_reason = ""
+        self.waiting = False
+        self.text = ""
+        self.usage = Usage()
+        self.cost = Cost()
+        self.answered: tuple[str, str] | None = None
+        self.index = 0
+        self.tool_turns = 0
+        self.pauses = 0
+
+    async def steps(self) -> AsyncGenerator[Chunk, None]:
+        self._refuse_if_cancelled()
+        async with aclosing(self._recall()) as chunks:
+            async for chunk in chunks:
+                yield chunk
+        while not self.stop_reason and not self.waiting:
+            self._refuse_if_cancelled()
+            self.messages.extend(await self._steered())
+            step = ModelStep(
+                index=self.index,
+                routes=self.routes,
+                build=self._request,
+                context=self.context,
+                ports=self.ports,
+                retry=self.spec.retry,
+            )
+            try:
+                async with aclosing(step.run()) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+            finally:
+                self.text += step.text
+                for settled in step.spent:
+                    self._add(settled.usage, settled.cost)
+            assert step.completed is not None
+            async with aclosing(self._after(step.completed)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+
+    async def _recall(self) -> AsyncGenerator[Chunk, None]:
+        """Replays what is already done: no model call and no completed tool call is repeated."""
+        steps, calls = await self.ports.journal.load()
+        for step in steps:
+            self._take_over(step)
+            self.text += _visible_text(step.parts)
+            records = [call for call in calls if call.step == step.index]
+            if not records:
+                await self._decide_without_calls(step)
+                continue
+            if step is steps[-1]:
+                for record in records:
+                    if record.status not in ("PENDING", "RUNNING"):
+                        yield chunk_of(record)
+            async with aclosing(self._run_calls(step.parts, records)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+
+    async def _after(self, completed: Completed) -> AsyncGenerator[Chunk, None]:
+        """Records the step, then runs what it asked for."""
+        stop, route = completed.stop, completed.route
+        step = StepRecord(
+            index=self.index,
+            stop_reason=stop.reason,
+            parts=stop.parts,
+            usage=completed.settled.usage,
+            cost=completed.settled.cost,
+            provider=route.provider.name,
+            model=completed.outcome.model,
+        )
+        # A length stop may have cut the last call's arguments; at the ceiling none was asked for.
+        wanted = (
+            _calls(stop.parts)
+            if stop.reason in ("end", "tool_calls", "stop_sequence") and not self._at_ceiling
+            else []
+        )
+        records = [
+            ToolRecord(str(uuid4()), call.call_id, self.index, call.name, call.input, "PENDING")
+            for call in wanted
+        ]
+        ceiling = self._at_ceiling
+        await self.ports.journal.step_completed(
+            step, completed.attempt, completed.outcome, completed.settled, records
+        )
+        # The route that answered stays: the next step does not knock at a closed door again.
+        self.routes = self.routes[self.routes.index(route) :]
+        self._take_over(step)
+        if records:
+            yield self._progress()
+            async with aclosing(self._run_calls(stop.parts, records)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+            return
+        await self._decide_without_calls(step)
+        if ceiling and self.stop_reason in ("end", "tool_calls", "stop_sequence"):
+            self.stop_reason = "tool_limit"
+
+    def _take_over(self, step: StepRecord) -> None:
+        self.index = step.index + 1
+        self.answered = (step.provider, step.model)
+        self.messages.append(Message("assistant", step.parts))
+        self._add(step.usage, step.cost)
+
+    async def _decide_without_calls(self, step: StepRecord) -> None:
+        """The model called nothing: done, unless the provider paused or a person has said more."""
+        if step.stop_reason == "pause" and self.pauses < MOST_PAUSES:
+            self.pauses += 1
+            return
+        steered = await self._steered()
+        if steered:
+            self.messages.extend(steered)
+            return
+        self.stop_reason = step.stop_reason
+
+    async def _run_calls(
+        self, parts: Sequence[Part], records: Sequence[ToolRecord]
+    ) -> AsyncGenerator[Chunk, None]:
+        invalid = {
+            call.call_id: str(call.provider_data[INVALID_JSON])
+            for call in _calls(parts)
+            if call.provider_data and INVALID_JSON in call.provider_data
+        }
+        calls = StepToolCalls(
+            records,
+            invalid=invalid,
+            tools=self.tools,
+            policy=self.policy,
+            context=self.context,
+            ports=self.ports,
+        )
+        async with aclosing(calls.run()) as chunks:
+            async for chunk in chunks:
+                yield chunk
+        self.waiting = calls.undecided
+        self.tool_turns += 1
+        self.pauses = 0
+        self.messages.append(calls.results())
+
+    async def _steered(self) -> Sequence[Message]:
+        """What people said to the running agent; their word starts the count of tool turns anew."""
+        steered = await self.ports.inbox.take()
+        if steered:
+            self.tool_turns = 0
+        return steered
+
+    @property
+    def _at_ceiling(self) -> bool:
+        return self.tool_turns >= self.spec.max_tool_turns > 0
+
+    def _request(self, route: Route) -> ModelRequest:
+        spec = self.spec
+        system = spec.system
+        if self._at_ceiling:
+            system = f"{system}\n\n{LIMIT_NOTE.format(turns=spec.max_tool_turns)}".strip()
+        return ModelRequest(
+            model=route.model,
+            messages=tuple(for_provider(self.messages, route.provider.name)),
+            system=system,
+            tools=tuple(tool.schema for tool in self.tools.for_model),
+            tool_choice="none" if self._at_ceiling else "auto",
+            max_tokens=spec.max_tokens,
+            temperature=spec.temperature,
+            reasoning=spec.reasoning,
+            response_schema=spec.response_schema,
+            user=spec.user,
+            cache_key=spec.cache_key,
+        )
+
+    def _progress(self) -> MetadataChunk:
+        return MetadataChunk(
+            "progress",
+            {"currentStep": self.index, "tokensUsed": self.usage.total, "cost": pico_to_usd(self.cost.total)},
+        )
+
+    def _add(self, usage: Usage, cost: Cost) -> None:
+        self.usage += usage
+        self.cost += cost
+
+    def _refuse_if_cancelled(self) -> None:
+        if self.context.cancelled.is_set():
+            raise RunCancelled("Stopped.")
+
+    def summary(self, duration_ms: int, *, cut: bool) -> dict[str, JSON]:
+        """The fields of the terminal chunk."""
+        fields: dict[str, JSON] = {
+            "tokenUsage": self.usage.to_wire(),
+            "cost": self.cost.to_wire(),
+            "durationMs": duration_ms,
+            "stopReason": self.stop_reason,
+            "confidence": confidence(self.text),
+        }
+        if self.answered:
+            fields["provider"], fields["model"] = self.answered
+        if cut or self.usage.estimated:
+            fields["estimated"] = True
+        return fields
+
+
+def _calls(parts: Sequence[Part]) -> list[ToolCallPart]:
+    return [part for part in parts if isinstance(part, ToolCallPart)]
+
+
+def _visible_text(parts: Sequence[Part]) -> str:
+    """The text of a recorded turn without the thinking in it."""
+    splitter = ThinkingSplitter()
+    pieces = (
+        splitter.feed("".join(part.text for part in parts if isinstance(part, TextPart))) + splitter.finish()
+    )
+    return "".join(text for kind, text in pieces if kind == "text")

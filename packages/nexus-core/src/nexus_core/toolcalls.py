@@ -1,0 +1,207 @@
+"""The tool calls of one step: side by side, journaled, results back in the model's order.
+
+A call is durably RUNNING before its effect and has its result recorded before it is
+shown. What was completed is never repeated; what was RUNNING when its owner died is
+UNKNOWN unless the tool is idempotent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .chunks import Chunk, MetadataChunk, ToolCallChunk
+from .context import ExecutionContext
+from .errors import NexusError, RunCancelled, RunFenced, ToolError, ToolInputInvalid
+from .jsonsafe import json_text
+from .messages import Message, ToolResultPart
+from .ports import Ports, ToolRecord
+from .tools import DEFAULT_TIMEOUT, Tool, Toolset
+from .waiting import unless_cancelled
+
+JSON = Any
+
+AT_ONCE = 16
+"""Calls of one step that run at the same time; further ones wait for their turn."""
+
+INVALID_JSON = "invalid_json"
+"""Key of `ToolCallPart.provider_data` that holds arguments which were no JSON object."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolPolicy:
+    """`timeout` (seconds) holds for tools without their own; `approval` names tools that wait for a person."""
+
+    timeout: float = DEFAULT_TIMEOUT
+    approval: frozenset[str] = frozenset()
+
+
+class StepToolCalls:
+    """Runs the calls of one step. `run()` streams their chunks; afterwards `records` holds how each ended.
+
+    Attributes:
+        records: in the model's order.
+        undecided: a person has not yet decided on one of them; the run has to wait.
+    """
+
+    def __init__(
+        self,
+        records: Sequence[ToolRecord],
+        *,
+        invalid: Mapping[str, str],
+        tools: Toolset,
+        policy: ToolPolicy,
+        context: ExecutionContext,
+        ports: Ports,
+    ) -> None:
+        self.records = list(records)
+        self.undecided = False
+        self._invalid = invalid
+        self._tools = tools
+        self._policy = policy
+        self._context = context
+        self._ports = ports
+        self._chunks: asyncio.Queue[Chunk | None] = asyncio.Queue()
+        self._slots = asyncio.Semaphore(AT_ONCE)
+
+    async def run(self) -> AsyncGenerator[Chunk, None]:
+        """Raises `RunCancelled` after all calls have ended; a host's error (`RunFenced` …) ends the others."""
+        open_calls = [i for i, record in enumerate(self.records) if record.status in ("PENDING", "RUNNING")]
+        if not open_calls:
+            return
+        group = asyncio.create_task(self._run_all(open_calls), name="nexus-tool-calls")
+        group.add_done_callback(lambda _: self._chunks.put_nowait(None))
+        try:
+            while (chunk := await self._chunks.get()) is not None:
+                yield chunk
+            await group
+        finally:
+            if not group.done():
+                group.cancel()
+                await asyncio.wait({group})
+        if self._context.cancelled.is_set():
+            raise RunCancelled("Stopped.")
+
+    def results(self) -> Message:
+        """What the model is told: one message, the results in the order in which it asked."""
+        return Message("tool", tuple(result_part(record) for record in self.records))
+
+    async def _run_all(self, indexes: Sequence[int]) -> None:
+        tasks = [
+            asyncio.create_task(self._run_one(i), name=f"nexus-tool-{self.records[i].name}") for i in indexes
+        ]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            left = [task for task in tasks if not task.done()]
+            for task in left:
+                task.cancel()
+            if left:
+                await asyncio.wait(left)
+
+    async def _run_one(self, index: int) -> None:
+        record = self.records[index]
+        try:
+            tool = self._tools.get(record.name)
+            if not tool.for_model:
+                raise ToolError(f"{record.name} can only be called by a person, as /{tool.command}.")
+            if record.call_id in self._invalid:
+                raise ToolInputInvalid(
+                    f"The arguments of {record.name} were not a JSON object: {self._invalid[record.call_id][:200]!r}. "
+                    "Call it again with valid JSON."
+                )
+        except ToolError as error:
+            return await self._end(index, replace(record, status="FAILED", error=error.message))
+        if record.status == "RUNNING" and not tool.idempotent:
+            return await self._end(index, replace(record, status="UNKNOWN", error=UNKNOWN_MESSAGE))
+        if record.status == "PENDING" and not await self._may_run(index, tool):
+            return None
+        async with self._slots:
+            return await self._execute(index, tool)
+
+    async def _may_run(self, index: int, tool: Tool) -> bool:
+        """Asks a person where the tool demands it; a denied call ends FAILED without RUNNING."""
+        record = self.records[index]
+        if not (tool.needs_approval or tool.name in self._policy.approval):
+            return True
+        try:
+            tool.validate(record.input)
+        except ToolInputInvalid as error:
+            await self._end(index, replace(record, status="FAILED", error=error.message))
+            return False
+        self._chunks.put_nowait(chunk_of(record))
+        self._chunks.put_nowait(MetadataChunk("waiting", {"toolId": record.tool_id}))
+        try:
+            decision = await unless_cancelled(self._ports.approvals.decide(record), self._context.cancelled)
+        except RunCancelled:
+            await self._end(index, replace(record, status="FAILED", error="Stopped before anybody decided."))
+            return False
+        if decision is None:
+            self.undecided = True
+            return False
+        if not decision.approved:
+            note = f": {decision.note}" if decision.note else "."
+            await self._end(index, replace(record, status="FAILED", error=f"This call was denied{note}"))
+        return decision.approved
+
+    async def _execute(self, index: int, tool: Tool) -> None:
+        if self._context.cancelled.is_set():
+            return await self._end(
+                index, replace(self.records[index], status="FAILED", error="Stopped before it started.")
+            )
+        record = self.records[index] = replace(self.records[index], status="RUNNING")
+        await self._ports.journal.tool_started(record)
+        self._chunks.put_nowait(chunk_of(record))
+        started = self._ports.clock.monotonic()
+        work = tool.call(record.input, self._context, default_timeout=self._policy.timeout)
+        try:
+            result = await unless_cancelled(work, self._context.cancelled)
+            record = replace(record, status="COMPLETED", result=result)
+        except RunCancelled:
+            record = (
+                replace(record, status="FAILED", error="Stopped.")
+                if tool.idempotent
+                else replace(
+                    record, status="UNKNOWN", error="Stopped while it ran; it may have taken effect."
+                )
+            )
+        except RunFenced:
+            raise
+        except NexusError as error:
+            record = replace(record, status="FAILED", error=error.message)
+        took = round((self._ports.clock.monotonic() - started) * 1000)
+        return await self._end(index, replace(record, duration_ms=took))
+
+    async def _end(self, index: int, record: ToolRecord) -> None:
+        self.records[index] = record
+        await self._ports.journal.tool_finished(record)
+        self._chunks.put_nowait(chunk_of(record))
+
+
+UNKNOWN_MESSAGE = (
+    "It is not known whether this call took effect: the process that ran it ended before it could record a result. "
+    "Do not repeat it without checking."
+)
+
+
+def chunk_of(record: ToolRecord) -> ToolCallChunk:
+    """The call as it stands."""
+    return ToolCallChunk(
+        record.tool_id,
+        record.name,
+        dict(record.input),
+        record.status,
+        record.result,
+        record.error,
+        record.duration_ms,
+    )
+
+
+def result_part(record: ToolRecord) -> ToolResultPart:
+    """What the model is told of an ended call: exactly the result of its chunk, or its error, as JSON."""
+    if record.status == "COMPLETED":
+        return ToolResultPart(record.call_id, record.name, json_text(record.result))
+    told = {"error": record.error or record.status, "status": record.status}
+    return ToolResultPart(record.call_id, record.name, json_text(told), is_error=True)
