@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { test } from "vitest";
 
 import { forkKey, initialState, reduce } from "../../static/nexus/client/reducer.js";
 import { currentRun, entryText, messageItems, thread, waterfall } from "../../static/nexus/client/thread.js";
@@ -28,6 +28,13 @@ test("it keeps what was written when the connection comes back", () => {
   assert.equal(again.runs.r1.lastSeq, 2);
   const done = play([3, 4].map((seq) => chunk("r1", seq, "content", ".")), again);
   assert.equal(entryText(thread(done)[1]), "Hel..");
+});
+
+test("it starts a live run that it meets for the first time at its first chunk", () => {
+  const state = opened({ messages: [question("m1", 1)], runs: [{ id: "r1", status: "running", messageId: "m1", lastSeq: 7 }] });
+  assert.equal(state.runs.r1.lastSeq, 0);
+  assert.equal(state.runs.r1.storedSeq, 7);
+  assert.equal(entryText(thread(play([started("r1", "m1"), chunk("r1", 2, "content", "Hi")], state))[1]), "Hi");
 });
 
 test("it does not call a run finished before its last chunk was drawn", () => {

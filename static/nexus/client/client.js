@@ -120,7 +120,7 @@ export class NexusClient extends EventTarget {
    * @param {object} [options]
    * @param {string} options.agentId
    * @param {"reject"|"enqueue"|"interrupt"|"rollback"} [options.policy]
-   * @param {string} [options.parentMessageId] where an edited message branches off
+   * @param {string|null} [options.parentMessageId] where an edited message branches off; null: at the beginning
    * @param {string} [options.regenerateMessageId] the answer to write anew
    * @param {string} [options.model]
    * @returns {Promise<{runId: string, conversationId: string, messageId: string}>} rejects with `NexusError` when refused
@@ -352,5 +352,5 @@ function textOf(input) {
 }
 
 function prune(frame) {
-  return Object.fromEntries(Object.entries(frame).filter(([, value]) => value !== undefined && value !== null));
+  return Object.fromEntries(Object.entries(frame).filter(([, value]) => value !== undefined));
 }

@@ -128,8 +128,9 @@ function mergeRun(known, told) {
   // The run's record may say "complete" while its last chunks are still on their way: then the chunks decide.
   // A run of which no chunk was ever shown here has only its record.
   if (known.lastSeq === 0 && told.status) merged.status = told.status;
-  else if (TERMINAL.has(told.status) && told.lastSeq !== undefined && told.lastSeq !== null && known.lastSeq >= told.lastSeq) merged.status = told.status;
-  merged.lastSeq = known.lastSeq;
+  else if (TERMINAL.has(told.status) && told.storedSeq && known.lastSeq >= told.storedSeq) merged.status = told.status;
+  merged.storedSeq = told.storedSeq ?? known.storedSeq ?? 0;
+  merged.superseded = told.superseded ?? known.superseded ?? false;
   return merged;
 }
 

@@ -20,26 +20,28 @@ export function toMessage(wire) {
     conversationId: wire.conversationId ?? null,
     author: toAuthor(wire.author, wire.role),
     createdAt: wire.createdAt ?? "",
-    superseded: Boolean(wire.superseded ?? wire.supersededAt),
+    superseded: Boolean(wire.superseded),
   };
 }
 
 function toAuthor(author, role) {
   const kind = role === "user" ? "person" : "agent";
   if (!author) return { id: null, name: kind === "person" ? "Somebody" : "Agent", kind };
-  if (typeof author === "string") return { id: author, name: author, kind };
-  return { ...author, id: author.id ?? author.userId ?? null, name: author.name ?? author.username ?? "", kind: author.kind ?? kind };
+  return { ...author, id: author.id ?? author.agentId ?? null, name: author.name ?? "", kind };
 }
 
-/** A run's record. Only what the server told is in it, so that it can be laid over what is known. */
+/**
+ * A run's record. Only what the server told is in it, so that it can be laid over what is known. How far its log
+ * goes is `storedSeq`; `lastSeq` is what was drawn here, and only chunks move it.
+ */
 export function toRun(wire) {
   const run = {
     id: wire.runId ?? wire.id,
     conversationId: wire.conversationId,
-    agentId: wire.agentId ?? wire.agent?.id,
-    promptId: wire.promptMessageId ?? (wire.messageId || null),
-    answerId: wire.answerMessageId,
-    startedBy: wire.startedBy ?? wire.userId ?? wire.user?.id,
+    agentId: wire.agentId,
+    promptId: wire.messageId,
+    answerId: wire.answerId,
+    startedBy: wire.requestedBy,
     provider: wire.provider,
     model: wire.model,
     status: wire.status,
@@ -48,12 +50,14 @@ export function toRun(wire) {
     durationMs: wire.durationMs,
     stopReason: wire.stopReason,
     error: wire.error,
-    position: wire.position,
-    queuedAt: toMs(wire.queuedAt ?? wire.createdAt),
+    superseded: wire.superseded,
+    estimated: wire.estimated,
+    timeToFirstTokenMs: wire.timeToFirstTokenMs,
+    queuedAt: toMs(wire.createdAt),
     startedAt: toMs(wire.startedAt),
-    endedAt: toMs(wire.endedAt ?? wire.finishedAt),
+    endedAt: toMs(wire.finishedAt),
     attempts: wire.attempts,
-    lastSeq: wire.lastSeq,
+    storedSeq: wire.lastSeq,
   };
   return Object.fromEntries(Object.entries(run).filter(([, value]) => value !== undefined));
 }

@@ -1,0 +1,47 @@
+/**
+ * `<nexus-activity-feed>`: who did what, newest first. The same kind by the same person within five minutes is one line.
+ * Property `items`: activities with `who` {id, name, kind, icon} and `text` already in words.
+ */
+import { avatar, h } from "../lib/dom.js";
+import { clock } from "../lib/format.js";
+
+const SAME_MS = 5 * 60_000;
+const MOST = 12;
+
+export class NexusActivityFeed extends HTMLElement {
+  #key = "";
+
+  /** @param {{id: string, kind: string, who: object, text: string, createdAt: string, href?: string}[]} items */
+  set items(items) {
+    const lines = merged(items).slice(0, MOST);
+    const key = lines.map((line) => `${line.id}${line.times}${line.text}${line.who.name}`).join("|");
+    if (key === this.#key && this.childElementCount) return;
+    this.#key = key;
+    if (!lines.length) {
+      this.replaceChildren(h("p.mut", {}, "Nothing yet. What people and agents do appears here."));
+      return;
+    }
+    this.replaceChildren(
+      ...lines.map((line) => {
+        const words = h("span", {}, h("b", {}, line.who.name), ` ${line.text}`, line.times > 1 ? h("span.mut", {}, ` ${line.times} times`) : null);
+        return h("div.fd", {}, avatar(line.who, "sm"), line.href ? h("a", { href: line.href }, ...words.childNodes) : words, h("time", { datetime: line.createdAt }, clock(line.createdAt)));
+      }),
+    );
+  }
+}
+
+/** Neighbours of one kind by one person, at most five minutes apart, as one line with a count. */
+export function merged(items) {
+  const lines = [];
+  for (const item of items) {
+    const last = lines.at(-1);
+    const near = last && Date.parse(last.oldest) - Date.parse(item.createdAt) < SAME_MS;
+    if (last && near && last.kind === item.kind && last.who.id === item.who.id && last.text === item.text) {
+      last.times += 1;
+      last.oldest = item.createdAt;
+    } else lines.push({ ...item, times: 1, oldest: item.createdAt });
+  }
+  return lines;
+}
+
+customElements.define("nexus-activity-feed", NexusActivityFeed);
