@@ -60,7 +60,7 @@ def _text_of(part: Part) -> str:
 @cache
 def _counter() -> Callable[[str], int]:
     try:
-        from bpe_openai import get_encoding
+        from bpe_openai import get_encoding  # type: ignore[import-untyped]
     except ImportError:
         return lambda text: max(1, -(-len(text.encode("utf-8", "replace")) // 4))
     encoding = get_encoding("o200k_base")

@@ -21,9 +21,9 @@ from .confidence import confidence
 from .context import ExecutionContext
 from .errors import NexusError, Refused, RunCancelled, RunFenced
 from .fallback import Route
-from .messages import Message, Part, TextPart, ToolCallPart, for_provider
+from .messages import Message, Part, ReasoningPart, TextPart, ToolCallPart, for_provider
 from .ports import Ports, StepRecord, ToolRecord
-from .providers.base import ModelRequest, Reasoning
+from .providers.base import ModelRequest, Reasoning, Stop
 from .retry import RetryPolicy
 from .step import Completed, ModelStep
 from .thinking import ThinkingSplitter
@@ -165,7 +165,8 @@ class _Run:
             self.text += _visible_text(step.parts)
             records = [call for call in calls if call.step == step.index]
             if not records:
-                await self._decide_without_calls(step)
+                if step is steps[-1]:
+                    await self._decide_without_calls(step)
                 continue
             if step is steps[-1]:
                 for record in records:
@@ -178,58 +179,61 @@ class _Run:
     async def _after(self, completed: Completed) -> AsyncGenerator[Chunk, None]:
         """Records the step, then runs what it asked for."""
         stop, route = completed.stop, completed.route
+        wanted = self._wanted(stop)
         step = StepRecord(
             index=self.index,
             stop_reason=stop.reason,
-            parts=stop.parts,
+            parts=stop.parts if wanted or stop.reason == "pause" else _without_calls(stop.parts),
             usage=completed.settled.usage,
             cost=completed.settled.cost,
             provider=route.provider.name,
             model=completed.outcome.model,
         )
-        # A length stop may have cut the last call's arguments; at the ceiling none was asked for.
-        wanted = (
-            _calls(stop.parts)
-            if stop.reason in ("end", "tool_calls", "stop_sequence") and not self._at_ceiling
-            else []
-        )
         records = [
             ToolRecord(str(uuid4()), call.call_id, self.index, call.name, call.input, "PENDING")
             for call in wanted
         ]
-        ceiling = self._at_ceiling
         await self.ports.journal.step_completed(
             step, completed.attempt, completed.outcome, completed.settled, records
         )
-        # The route that answered stays: the next step does not knock at a closed door again.
-        self.routes = self.routes[self.routes.index(route) :]
         self._take_over(step)
-        if records:
-            yield self._progress()
-            async with aclosing(self._run_calls(stop.parts, records)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
+        if not records:
+            await self._decide_without_calls(step)
             return
-        await self._decide_without_calls(step)
-        if ceiling and self.stop_reason in ("end", "tool_calls", "stop_sequence"):
-            self.stop_reason = "tool_limit"
+        yield self._progress()
+        async with aclosing(self._run_calls(stop.parts, records)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    def _wanted(self, stop: Stop) -> list[ToolCallPart]:
+        """The calls to run: not those of a turn cut by length or refused, and none at the ceiling."""
+        if self._at_ceiling or stop.reason not in ("end", "tool_calls", "stop_sequence"):
+            return []
+        return _calls(stop.parts)
 
     def _take_over(self, step: StepRecord) -> None:
         self.index = step.index + 1
         self.answered = (step.provider, step.model)
-        self.messages.append(Message("assistant", step.parts))
+        if step.parts:
+            self.messages.append(Message("assistant", step.parts))
         self._add(step.usage, step.cost)
+        # The route that answered stays: the next step does not knock at a closed door again.
+        names = [route.provider.name for route in self.routes]
+        if step.provider in names:
+            self.routes = self.routes[names.index(step.provider) :]
 
     async def _decide_without_calls(self, step: StepRecord) -> None:
         """The model called nothing: done, unless the provider paused or a person has said more."""
         if step.stop_reason == "pause" and self.pauses < MOST_PAUSES:
             self.pauses += 1
             return
+        at_ceiling = self._at_ceiling
         steered = await self._steered()
         if steered:
             self.messages.extend(steered)
             return
-        self.stop_reason = step.stop_reason
+        finished = step.stop_reason in ("end", "tool_calls", "stop_sequence")
+        self.stop_reason = "tool_limit" if at_ceiling and finished else step.stop_reason
 
     async def _run_calls(
         self, parts: Sequence[Part], records: Sequence[ToolRecord]
@@ -317,6 +321,13 @@ class _Run:
 
 def _calls(parts: Sequence[Part]) -> list[ToolCallPart]:
     return [part for part in parts if isinstance(part, ToolCallPart)]
+
+
+def _without_calls(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """A turn whose calls are not run: they and the thinking that led to them would be refused on replay."""
+    if not _calls(parts):
+        return tuple(parts)
+    return tuple(part for part in parts if not isinstance(part, ToolCallPart | ReasoningPart))
 
 
 def _visible_text(parts: Sequence[Part]) -> str:

@@ -296,17 +296,19 @@ def _wire_names(input: Mapping[str, JSON], schema: Mapping[str, JSON]) -> dict[s
 def _describe(fault: jsonschema.ValidationError) -> str:
     where = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in fault.absolute_path).lstrip(".")
     prefix = f"{where}: " if where else ""
+    wanted: Any = fault.validator_value
+    given: Any = fault.instance
     match fault.validator:
         case "required":
-            missing = [name for name in fault.validator_value if name not in fault.instance]
-            return f"{prefix}missing {', '.join(missing)}"
+            return f"{prefix}missing {', '.join(name for name in wanted if name not in given)}"
         case "additionalProperties":
-            known = list(fault.schema.get("properties", {}))
-            extra = [name for name in fault.instance if name not in known]
+            schema: Any = fault.schema
+            known = list(schema.get("properties", {}))
+            extra = [name for name in given if name not in known]
             return f"{prefix}unknown {', '.join(extra)} (known: {', '.join(known) or 'none'})"
         case "enum":
-            return f"{prefix}{fault.instance!r} is not one of {', '.join(map(repr, fault.validator_value))}"
+            return f"{prefix}{given!r} is not one of {', '.join(map(repr, wanted))}"
         case "type":
-            return f"{prefix}{fault.instance!r} is not of type {fault.validator_value}"
+            return f"{prefix}{given!r} is not of type {wanted}"
         case _:
             return f"{prefix}{fault.message}"
