@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -20,11 +20,11 @@ from django.conf import settings
 
 from agents.services import build_agent
 from billing.meter import DbMeter, attempts_settle_orphans
-from nexus_core.agent import AgentRequest, BaseAgent
+from nexus_core.agent import AgentRequest, BaseAgent, run_agent
 from nexus_core.chunks import ContentChunk, ErrorChunk, MetadataChunk, ReasoningChunk, ToolCallChunk
 from nexus_core.context import ExecutionContext
 from nexus_core.errors import NexusError, RunFenced
-from nexus_core.ports import Ports
+from nexus_core.defaults import default_ports
 from nexus_core.usage import Cost, Usage
 from realtime.presence import agent_done, agent_working
 from workspaces.access import Actor, actor_for
@@ -194,24 +194,26 @@ class Runner:
             conversation_id=run.conversation_id,
             run_id=run.pk,
             token_id=run.token_id,
+            epoch=run.epoch,
+            crossing=in_database,
         )
         name = run.agent.name if run.agent is not None else run.agent_slug
         icon = run.agent.icon if run.agent is not None else ""
         where = dict(workspace_id=run.workspace_id, agent_slug=run.agent_slug, conversation_id=run.conversation_id)
         agent_working(**where, name=name, icon=icon, activity="thinking")
         try:
-            history = await in_database(model_messages, claim.line, **agent_window(agent))
+            *history, question = await in_database(model_messages, claim.line, **agent_window(agent))
             request = AgentRequest(
                 agent_id=run.agent_slug,
-                input="",
+                input=question,
                 context=context,
                 history=history,
-                ports=Ports(meter=meter, journal=journal),
+                ports=replace(default_ports(), meter=meter, journal=journal),
             )
             terminal: MetadataChunk | None = None
             first_token_ms: int | None = None
             error: ErrorChunk | None = None
-            stream = agent.stream(request)
+            stream = run_agent(agent, request)
             try:
                 async for chunk in stream:
                     if isinstance(chunk, MetadataChunk) and chunk.terminal:
