@@ -9,7 +9,8 @@
     │   ├── ContextTooLong                     context_length_exceeded
     │   ├── BadProviderRequest       400, 404, 413, 422  invalid_request
     │   ├── StreamBroken                       stream_broken: ended without a stop reason
-    │   └── Refused                            refusal: the model declined
+    │   ├── Refused                            refusal: the model declined
+    │   └── ObjectInvalid                      object_invalid: no answer in the form that was asked for
     ├── AgentError                   agent_id, cause                       [E3]
     │   ├── AgentNotFound            404       agent_not_found
     │   └── PremiumRequired          403       premium_required
@@ -129,6 +130,12 @@ class StreamBroken(LLMError):
 class Refused(LLMError):
     code = "refusal"
     http_status = 422
+
+
+class ObjectInvalid(LLMError):
+    """`generate_object` got no answer that fits its model; `cause` holds the last validation error."""
+
+    code = "object_invalid"
 
 
 class AgentError(NexusError):

@@ -83,7 +83,7 @@ async def run_loop(
     and so does `CancelledError`, after the provider's connection is closed. When a person has yet to
     decide on a call (`Approvals.decide` gave `None`) the last chunk is `waiting` and there is no terminal one.
     """
-    run = _Run(spec, messages, context, ports)
+    run = LoopRun(spec, messages, context, ports)
     started = ports.clock.monotonic()
     status: Literal["complete", "cancelled", "failed"] = "complete"
     try:
@@ -105,8 +105,8 @@ async def run_loop(
     )
 
 
-class _Run:
-    """The state of one run while it goes."""
+class LoopRun:
+    """The state of one run while it goes. `steps()` streams it and raises what ends it early."""
 
     def __init__(
         self, spec: RunSpec, messages: Sequence[Message], context: ExecutionContext, ports: Ports
@@ -127,12 +127,20 @@ class _Run:
         self.index = 0
         self.tool_turns = 0
         self.pauses = 0
+        self._recalled = False
+
+    def ask_again(self, message: Message) -> None:
+        """After the end: says something more, for another round of `steps()`."""
+        self.messages.append(message)
+        self.stop_reason = self.text = ""
 
     async def steps(self) -> AsyncGenerator[Chunk, None]:
         self._refuse_if_cancelled()
-        async with aclosing(self._recall()) as chunks:
-            async for chunk in chunks:
-                yield chunk
+        if not self._recalled:
+            self._recalled = True
+            async with aclosing(self._recall()) as chunks:
+                async for chunk in chunks:
+                    yield chunk
         while not self.stop_reason and not self.waiting:
             self._refuse_if_cancelled()
             self.messages.extend(await self._steered())
