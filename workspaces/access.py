@@ -109,14 +109,20 @@ def actor_for(
     """
     if not user.is_active:
         raise Forbidden("This account is switched off.")
-    memberships = Membership.objects.select_related("workspace").filter(user=user).order_by("created_at", "id")
+    memberships = (
+        Membership.objects.select_related("workspace").filter(user=user).order_by("created_at", "id")
+    )
     if token is not None:
         memberships = memberships.filter(workspace_id=token.workspace_id)
     if slug:
         memberships = memberships.filter(workspace__slug=slug)
     membership = memberships.first()
     if membership is None:
-        raise NotFound() if slug else Forbidden("You are not a member of any workspace. Ask an admin to add you.")
+        raise (
+            NotFound()
+            if slug
+            else Forbidden("You are not a member of any workspace. Ask an admin to add you.")
+        )
     return Actor(
         user=user,
         workspace=membership.workspace,

@@ -127,13 +127,14 @@ class ApiToken(models.Model):
 
 
 class SocketTicket(models.Model):
-    """Opens one socket within 30 s of being made. `token` is the API token that asked for it, if one did."""
+    """Opens one socket within 30 s of being made. `token` or `session_key` is what asked for it: it ends with that."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     digest = models.CharField(max_length=64, unique=True, editable=False)
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
     token = models.ForeignKey(ApiToken, on_delete=models.CASCADE, null=True, related_name="+")
+    session_key = models.CharField(max_length=40, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(db_index=True)
     used_at = models.DateTimeField(null=True)

@@ -1,0 +1,36 @@
+"""Reads about people and workspaces."""
+
+from __future__ import annotations
+
+from django.db.models import Q
+
+from .access import Actor
+from .models import ApiToken, Membership, ProviderKey, User, Workspace
+
+
+def workspaces_of(user: User) -> list[Workspace]:
+    """The workspaces this person is in, by name."""
+    return list(Workspace.objects.filter(memberships__user=user).order_by("name"))
+
+
+def members_of_workspace(actor: Actor) -> list[Membership]:
+    return list(
+        Membership.objects.filter(workspace_id=actor.workspace_id)
+        .select_related("user")
+        .order_by("user__username")
+    )
+
+
+def tokens_of(actor: Actor) -> list[ApiToken]:
+    """One's own tokens in this workspace that are not revoked, newest first; admins see everyone's."""
+    tokens = ApiToken.objects.filter(workspace_id=actor.workspace_id, revoked_at=None).select_related("user")
+    return list(tokens if actor.is_admin else tokens.filter(user_id=actor.user_id))
+
+
+def provider_keys_of(actor: Actor) -> list[ProviderKey]:
+    """The workspace's keys and one's own, without the secrets: those are never loaded here."""
+    return list(
+        ProviderKey.objects.filter(Q(user=None) | Q(user_id=actor.user_id), workspace_id=actor.workspace_id)
+        .defer("secret")
+        .order_by("provider", "user_id")
+    )

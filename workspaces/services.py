@@ -1,0 +1,289 @@
+"""Writes about people, workspaces, members, tokens, tickets and provider keys."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.text import slugify
+
+from .access import Actor, Forbidden, Invalid, NotFound, Unauthorized, actor_for, require_admin
+from .models import ApiToken, Membership, ProviderKey, Role, SocketTicket, User, Workspace
+from .secrets import digest, new_ticket, new_token
+
+TICKET_SECONDS = 30
+DEFAULT_SLUG = "demo"
+"""The workspace that `seed` fills and that commands use when none is named."""
+
+_SLUG = re.compile(r"^[a-z0-9][a-z0-9-]{0,63}$")
+_on_workspace_created: list[Callable[[Workspace], None]] = []
+
+
+def on_workspace_created(fn: Callable[[Workspace], None]) -> Callable[[Workspace], None]:
+    """Registers what a higher floor adds to a new workspace; runs in the transaction that makes it."""
+    if fn not in _on_workspace_created:
+        _on_workspace_created.append(fn)
+    return fn
+
+
+# --- people and workspaces ---
+
+
+@transaction.atomic
+def user_create(
+    *, username: str, password: str, email: str = "", name: str = "", check_password: bool = True
+) -> User:
+    """A new person. Raises `Invalid` for a taken name or (with `check_password`) a weak password."""
+    if User.objects.filter(username=username).exists():
+        raise Invalid(f"There is already a person with the login name {username!r}.")
+    user = User(username=username, email=email, name=name)
+    if check_password:
+        try:
+            validate_password(password, user)
+        except ValidationError as weak:
+            raise Invalid(" ".join(weak.messages)) from None
+    user.set_password(password)
+    user.save()
+    return user
+
+
+@transaction.atomic
+def workspace_create(
+    *, name: str, slug: str = "", owner: User | None = None, plan: str = "free"
+) -> Workspace:
+    """A new workspace with everything that registered functions add to it (the shipped agents)."""
+    slug = slug or slugify(name)[:64]
+    if not _SLUG.match(slug):
+        raise Invalid(
+            f"{slug!r} is no address for a workspace: lower-case letters, digits and hyphens, please."
+        )
+    if Workspace.objects.filter(slug=slug).exists():
+        raise Invalid(f"There is already a workspace {slug!r}.")
+    workspace = Workspace.objects.create(name=name, slug=slug, plan=plan)
+    for fn in _on_workspace_created:
+        fn(workspace)
+    if owner is not None:
+        membership_set(workspace=workspace, user=owner, role=Role.OWNER)
+    return workspace
+
+
+def workspace_get_or_create(*, slug: str) -> Workspace:
+    """The workspace at this address, made if it is missing."""
+    found = Workspace.objects.filter(slug=slug).first()
+    return found or workspace_create(name=slug.replace("-", " ").capitalize(), slug=slug)
+
+
+@transaction.atomic
+def membership_set(*, workspace: Workspace, user: User, role: str) -> Membership:
+    """Makes the person a member with this role, or changes the role they have."""
+    if role not in Role.values:
+        raise Invalid(f"There is no role {role!r}; there are: {', '.join(Role.values)}.")
+    membership, made = Membership.objects.get_or_create(
+        workspace=workspace, user=user, defaults={"role": role}
+    )
+    if not made and membership.role != role:
+        membership.role = role
+        membership.save(update_fields=["role"])
+    return membership
+
+
+def membership_remove(*, workspace: Workspace, user: User) -> None:
+    membership = Membership.objects.filter(workspace=workspace, user=user).first()
+    if membership is not None:
+        membership.delete()
+
+
+@transaction.atomic
+def profile_update(*, actor: Actor, **fields: object) -> User:
+    """Changes what a person says about themselves: name, title, timezone, about, theme, shortcuts_enabled."""
+    allowed = ("name", "title", "timezone", "about", "theme", "shortcuts_enabled")
+    user = User.objects.get(pk=actor.user_id)
+    changed = [key for key, value in fields.items() if key in allowed and value is not None]
+    for key in changed:
+        setattr(user, key, fields[key])
+    try:
+        user.clean_fields(exclude=[f.name for f in User._meta.fields if f.name not in changed])
+    except ValidationError as wrong:
+        raise Invalid(
+            "; ".join(f"{key}: {' '.join(what)}" for key, what in wrong.message_dict.items())
+        ) from None
+    if changed:
+        user.save(update_fields=changed)
+    return user
+
+
+# --- tokens ---
+
+
+@dataclass(frozen=True, slots=True)
+class MadeToken:
+    """A token's row and its text, which is nowhere else."""
+
+    row: ApiToken
+    text: str
+
+
+@transaction.atomic
+def token_create(
+    *,
+    user: User,
+    workspace: Workspace,
+    name: str,
+    scopes: Sequence[str] = (),
+    expires_at: datetime | None = None,
+) -> MadeToken:
+    """A new API token of a member. The text is given back this once."""
+    if not Membership.objects.filter(user=user, workspace=workspace).exists():
+        raise Invalid(f"{user} is not a member of {workspace}.")
+    unknown = set(scopes) - {"read"}
+    if unknown:
+        raise Invalid(f"Unknown scopes: {', '.join(sorted(unknown))}. There is: read.")
+    text = new_token()
+    row = ApiToken.objects.create(
+        user=user,
+        workspace=workspace,
+        name=name,
+        digest=digest(text),
+        last_four=text[-4:],
+        scopes=list(scopes),
+        expires_at=expires_at,
+    )
+    return MadeToken(row, text)
+
+
+def token_create_by(
+    *, actor: Actor, name: str, scopes: Sequence[str] = (), expires_at: datetime | None = None
+) -> MadeToken:
+    """A token for oneself. A read-only token cannot make a stronger one."""
+    if actor.scopes and not set(actor.scopes) <= set(scopes):
+        raise Forbidden("A token can only make tokens that may no more than itself.")
+    return token_create(
+        user=actor.user, workspace=actor.workspace, name=name, scopes=scopes, expires_at=expires_at
+    )
+
+
+@transaction.atomic
+def token_revoke(*, actor: Actor, token_id: UUID) -> ApiToken:
+    """Ends a token at once: one's own; admins any of the workspace. Again: no change."""
+    token = ApiToken.objects.filter(pk=token_id, workspace_id=actor.workspace_id).first()
+    if token is None or (token.user_id != actor.user_id and not actor.is_admin):
+        raise NotFound()
+    return _revoke(token)
+
+
+def token_revoke_text(*, text: str) -> ApiToken:
+    """Ends the token with this text (for the command line)."""
+    token = ApiToken.objects.filter(digest=digest(text)).first()
+    if token is None:
+        raise NotFound("There is no such token.")
+    return _revoke(token)
+
+
+def _revoke(token: ApiToken) -> ApiToken:
+    if token.revoked_at is None:
+        token.revoked_at = timezone.now()
+        token.save(update_fields=["revoked_at"])
+    return token
+
+
+# --- tickets ---
+
+
+@dataclass(frozen=True, slots=True)
+class MadeTicket:
+    text: str
+    expires_at: datetime
+
+
+def ticket_create(*, actor: Actor) -> MadeTicket:
+    """A ticket that opens one socket as this actor, within 30 s."""
+    now = timezone.now()
+    text = new_ticket()
+    ticket = SocketTicket.objects.create(
+        digest=digest(text),
+        user=actor.user,
+        workspace=actor.workspace,
+        token_id=actor.token_id,
+        session_key=actor.session_key,
+        expires_at=now + timedelta(seconds=TICKET_SECONDS),
+    )
+    SocketTicket.objects.filter(expires_at__lt=now - timedelta(hours=1)).delete()
+    return MadeTicket(text, ticket.expires_at)
+
+
+def ticket_redeem(*, ticket: str) -> Actor:
+    """The actor of a ticket, once: the one UPDATE below decides who of several comes first."""
+    now = timezone.now()
+    key = digest(ticket)
+    if not SocketTicket.objects.filter(digest=key, used_at=None, expires_at__gt=now).update(used_at=now):
+        raise Unauthorized("This ticket is wrong, used or expired.")
+    row = SocketTicket.objects.select_related("user", "workspace", "token").get(digest=key)
+    if row.token is not None and not row.token.is_usable:
+        raise Unauthorized("The token that asked for this ticket is expired or revoked.")
+    return actor_for(row.user, row.workspace.slug, token=row.token, session_key=row.session_key)
+
+
+# --- provider keys ---
+
+
+@transaction.atomic
+def provider_key_set(*, actor: Actor, provider: str, secret: str, personal: bool = False) -> ProviderKey:
+    """Stores a provider's key for the workspace (admins) or for oneself (where the workspace allows it)."""
+    _may_change_key(actor, personal)
+    secret = secret.strip()
+    if not secret or not provider:
+        raise Invalid("A provider and its key, please.")
+    user = actor.user if personal else None
+    key = ProviderKey.objects.filter(workspace=actor.workspace, user=user, provider=provider).first()
+    if key is None:
+        key = ProviderKey(workspace=actor.workspace, user=user, provider=provider)
+    key.secret, key.last_four, key.created_by = secret, last_four(secret), actor.user
+    try:
+        with transaction.atomic():
+            key.save()
+    except IntegrityError:  # somebody else stored one in the same moment: theirs is replaced
+        ProviderKey.objects.filter(workspace=actor.workspace, user=user, provider=provider).delete()
+        key.save(force_insert=True)
+    return key
+
+
+@transaction.atomic
+def provider_key_delete(*, actor: Actor, provider: str, personal: bool = False) -> None:
+    _may_change_key(actor, personal)
+    user = actor.user if personal else None
+    deleted, _ = ProviderKey.objects.filter(workspace=actor.workspace, user=user, provider=provider).delete()
+    if not deleted:
+        raise NotFound()
+
+
+def _may_change_key(actor: Actor, personal: bool) -> None:
+    if not personal:
+        require_admin(actor)
+    elif not actor.can_write or not actor.workspace.allow_personal_keys:
+        raise Forbidden("This workspace does not allow personal keys.")
+
+
+def last_four(secret: str) -> str:
+    """What may be shown of a secret; nothing of a short one."""
+    return secret[-4:] if len(secret) >= 12 else ""
+
+
+def provider_key_for(workspace_id: UUID, user_id: UUID | None, provider: str) -> str | None:
+    """The stored key for a call: the person's own where the workspace allows it, else the workspace's, else None."""
+    rows = ProviderKey.objects.select_related("workspace").filter(
+        workspace_id=workspace_id, provider=provider
+    )
+    own = shared = None
+    for row in rows.filter(user=None):
+        shared = row.secret
+    if user_id is not None:
+        for row in rows.filter(user_id=user_id, workspace__allow_personal_keys=True):
+            own = row.secret
+    return own or shared
