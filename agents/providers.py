@@ -1,0 +1,134 @@
+"""The providers of this installation: the table of `nexus_core`, with the rows that operators changed or added.
+
+A `ProviderEndpoint` of the same name stands in for a row of the table; one that is
+switched off takes the provider away. Keys: a person's own, then the workspace's, then
+the environment's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q
+
+from agents.models import ProviderEndpoint
+from nexus_core.providers.base import ProviderSpec
+from nexus_core.providers.table import PROVIDERS
+from workspaces.models import ProviderKey, Workspace
+from workspaces.services import provider_key_for
+
+EDITABLE = (
+    "label",
+    "wire",
+    "base_url",
+    "base_url_var",
+    "headers",
+    "price_id",
+    "free",
+    "sends_cache_key",
+    "note",
+)
+
+
+def table() -> dict[str, ProviderSpec]:
+    """The shipped rows by name."""
+    rows = PROVIDERS.values() if isinstance(PROVIDERS, Mapping) else PROVIDERS
+    return {spec.name: spec for spec in rows}
+
+
+def all_specs() -> dict[str, ProviderSpec]:
+    """Every provider that is switched on, by name. One query."""
+    specs = table()
+    for row in ProviderEndpoint.objects.all():
+        if row.is_enabled:
+            specs[row.name] = spec_of(row)
+        else:
+            specs.pop(row.name, None)
+    return specs
+
+
+def find_spec(name: str) -> ProviderSpec | None:
+    """One provider, `None` if it is unknown or switched off. One query."""
+    row = ProviderEndpoint.objects.filter(pk=name).first()
+    if row is None:
+        return table().get(name)
+    return spec_of(row) if row.is_enabled else None
+
+
+def spec_of(row: ProviderEndpoint) -> ProviderSpec:
+    return ProviderSpec(
+        name=row.name,
+        label=row.label,
+        wire=row.wire,  # type: ignore[arg-type]
+        base_url=row.base_url,
+        key_vars=tuple(row.key_vars),
+        base_url_var=row.base_url_var,
+        price_id=row.price_id,
+        free=row.free,
+        sends_cache_key=row.sends_cache_key,
+        headers=dict(row.headers),
+        note=row.note,
+    )
+
+
+def spec_hash(spec: ProviderSpec) -> str:
+    """The same for the same row, to see whether somebody edited it."""
+    text = json.dumps(asdict(spec), sort_keys=True, default=list)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@transaction.atomic
+def endpoints_seed() -> int:
+    """Writes the shipped rows; an edited row stays as it is. How many were written."""
+    existing = ProviderEndpoint.objects.in_bulk()
+    written = 0
+    for spec in table().values():
+        digest = spec_hash(spec)
+        row = existing.get(spec.name)
+        if row is not None and (
+            row.seeded == digest or not row.seeded or row.seeded != spec_hash(spec_of(row))
+        ):
+            continue
+        fields: dict[str, Any] = {name: getattr(spec, name) for name in EDITABLE}
+        fields["headers"] = dict(spec.headers)
+        ProviderEndpoint.objects.update_or_create(
+            name=spec.name, defaults={**fields, "key_vars": list(spec.key_vars), "seeded": digest}
+        )
+        written += 1
+    return written
+
+
+@dataclass(frozen=True, slots=True)
+class KnownKey:
+    """That there is a key, and whose; never the key."""
+
+    source: str
+    """`person`, `workspace` or `environment`."""
+    last_four: str
+
+
+def key_in_environment(spec: ProviderSpec) -> str | None:
+    return next((value for name in spec.key_vars if (value := os.environ.get(name, "").strip())), None)
+
+
+def key_for(spec: ProviderSpec, *, workspace_id: UUID, user_id: UUID | None) -> str | None:
+    """The key to use: the person's, the workspace's, the environment's; `None` if there is none."""
+    return provider_key_for(workspace_id, user_id, spec.name) or key_in_environment(spec)
+
+
+def known_keys(workspace: Workspace, user_id: UUID | None) -> dict[str, KnownKey]:
+    """Which providers have a key of the person's or the workspace's, in one query and without reading one."""
+    mine = Q(user_id=user_id) if user_id and workspace.allow_personal_keys else Q(pk__isnull=True)
+    rows = ProviderKey.objects.filter(Q(user__isnull=True) | mine, workspace=workspace)
+    found: dict[str, KnownKey] = {}
+    for provider, owner, last_four in rows.values_list("provider", "user_id", "last_four"):
+        if owner is not None or provider not in found:
+            found[provider] = KnownKey("person" if owner else "workspace", last_four)
+    return found
