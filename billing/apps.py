@@ -6,3 +6,4 @@ from django.apps import AppConfig
 class BillingConfig(AppConfig):
     name = "billing"
     verbose_name = "Usage and prices"
+
