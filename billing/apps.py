@@ -6,4 +6,3 @@ from django.apps import AppConfig
 class BillingConfig(AppConfig):
     name = "billing"
     verbose_name = "Usage and prices"
-
