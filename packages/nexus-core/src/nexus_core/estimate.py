@@ -7,6 +7,7 @@ installed, else four UTF-8 bytes to a token. Either way `Usage.estimated` is set
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
 from functools import cache
 
@@ -60,12 +61,14 @@ def _text_of(part: Part) -> str:
 @cache
 def _counter() -> Callable[[str], int]:
     try:
-        from bpe_openai import get_encoding  # type: ignore[import-untyped]
+        from bpe_openai import get_encoding
     except ImportError:
         return lambda text: max(1, -(-len(text.encode("utf-8", "replace")) // 4))
-    encoding = get_encoding("o200k_base")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # how it reads its vocabulary out of the wheel
+        encoding = get_encoding("o200k_base")
 
     def count(text: str) -> int:
-        return int(encoding.count(text.encode("utf-8", "replace").decode()))
+        return len(encoding.encode_ordinary(text.encode("utf-8", "replace").decode()))
 
     return count
