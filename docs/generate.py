@@ -1,8 +1,8 @@
 """`python -m docs.generate`: writes the reference pages from the code they describe.
 
 `docs/reference/wire.md` comes from the chunk types, the table of client frames, the
-frames that the apps make, the OpenAPI document and the error tree; a test fails when
-the committed page is stale. Words that no type carries stand in `docs/wire_words.py`;
+frames that the apps make, the OpenAPI document and the error tree; the README's table
+of variables from `.env.example`. A test fails when what is committed is stale. Words that no type carries stand in `docs/wire_words.py`;
 a type without words, or words without a type, stop the generation.
 """
 
@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
 ROOT = Path(__file__).resolve().parent.parent
 WIRE = ROOT / "docs" / "reference" / "wire.md"
+README = ROOT / "README.md"
+ENVIRONMENT = ROOT / ".env.example"
 APPS = ("realtime", "workspaces", "agents", "billing", "conversations", "nexus_site")
 METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -285,8 +288,42 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+# --- variables -------------------------------------------------------------------------------------------
+
+_VARIABLE = re.compile(r"^(?:# ?)?([A-Z][A-Z0-9_]+)=(.*)$")
+_TABLE = re.compile(r"(<!-- configuration: [^\n]* -->\n).*?(<!-- /configuration -->)", re.DOTALL)
+
+
+def variables() -> list[tuple[str, str, str]]:
+    """`(name, value, what it does)` of each line of `.env.example`; the comment above a block speaks for all of it."""
+    out: list[tuple[str, str, str]] = []
+    words: list[str] = []
+    after_variable = False
+    for line in ENVIRONMENT.read_text().splitlines():
+        if found := _VARIABLE.match(line):
+            out.append((found[1], found[2].split("  #")[0].strip(), " ".join(words)))
+            after_variable = True
+        elif line.startswith("#"):
+            if after_variable:
+                words, after_variable = [], False
+            words.append(line.lstrip("#").strip())
+        else:
+            words, after_variable = [], False
+    return out
+
+
+def readme() -> str:
+    """The README with its table of variables as it should be."""
+    rows = ["| variable | example or default | |", "|---|---|---|"]
+    for name, value, words in variables():
+        rows.append(f"| `{name}` | {f'`{_cell(value)}`' if value else ''} | {_cell(words)} |")
+    table = "\n".join(rows)
+    return _TABLE.sub(lambda found: f"{found[1]}{table}\n{found[2]}", README.read_text())
+
+
 if __name__ == "__main__":
+    README.write_text(readme())
     set_up()
     WIRE.parent.mkdir(exist_ok=True)
     WIRE.write_text(wire())
-    print(f"wrote {WIRE.relative_to(ROOT)}")  # noqa: T201
+    print(f"wrote {WIRE.relative_to(ROOT)} and the table in {README.name}")  # noqa: T201

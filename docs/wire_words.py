@@ -7,7 +7,9 @@ from nexus_core.chunks import Chunk, ContentChunk, ErrorChunk, MetadataChunk, Re
 CHUNK_EXAMPLES: tuple[Chunk, ...] = (
     ContentChunk("Here are your "),
     ReasoningChunk("The person asks for this week, so "),
-    ToolCallChunk("5f0c…", "get_token_usage", {"timeRange": "week"}, "COMPLETED", {"totalTokens": 1200}, None, 12),
+    ToolCallChunk(
+        "5f0c…", "get_token_usage", {"timeRange": "week"}, "COMPLETED", {"totalTokens": 1200}, None, 12
+    ),
     MetadataChunk("retrying", {"attempt": 1, "delayMs": 2000, "code": "rate_limit_exceeded"}),
     ErrorChunk("Rate limit exceeded. Please try again in a moment.", "rate_limit_exceeded", True),
 )
