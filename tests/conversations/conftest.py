@@ -1,0 +1,80 @@
+"""A running engine, and agents whose provider plays a script."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from uuid import UUID
+
+import orjson
+import pytest
+
+from agents.models import Agent
+from conversations.database import close_threads, in_database
+from conversations.engine import runner
+from conversations.engine.start import EngineHost
+from conversations.follow import follow
+from conversations.models import Run, RunChunk
+from nexus_core.agent import ModelAgent
+from nexus_core.fallback import Route
+from nexus_core.providers.scripted import ScriptedProvider, Turn
+from nexus_core.retry import RetryPolicy
+from nexus_core.tools import Tool
+from realtime.hub import close_hub
+
+
+@pytest.fixture
+async def engine(transactional_db: None) -> AsyncIterator[EngineHost]:
+    """The embedded engine on this test's loop."""
+    host = EngineHost("web", lock=False)
+    await host.start()
+    yield host
+    await host.stop()
+    await close_hub()
+    await asyncio.get_running_loop().run_in_executor(None, close_threads)
+
+
+@pytest.fixture
+def plays(monkeypatch: pytest.MonkeyPatch) -> Callable[..., ScriptedProvider]:
+    """`plays("Hello")` makes every agent play these turns; gives the provider with its requests."""
+
+    def use(*turns: Turn, tools: Iterable[Tool] = (), delay: float = 0.0, **options: object) -> ScriptedProvider:
+        provider = ScriptedProvider(turns, delay=delay)
+
+        def build(agent: Agent, **_: object) -> ModelAgent:
+            return ModelAgent(
+                id=agent.slug,
+                name=agent.name,
+                routes=[Route(provider, "scripted-1")],
+                tools=list(tools),
+                retry=RetryPolicy(base=0.001),
+                **options,  # type: ignore[arg-type]
+            )
+
+        monkeypatch.setattr(runner, "build_agent", build)
+        return provider
+
+    return use
+
+
+async def chunks_of(run_id: UUID, after: int = 0) -> list[tuple[int, dict[str, object]]]:
+    """Follows the run to its end, as any watcher does."""
+    async with asyncio.timeout(20):
+        return [(seq, orjson.loads(wire)) async for seq, wire in follow(run_id, after)]
+
+
+async def stored(run_id: UUID) -> list[tuple[int, dict[str, object]]]:
+    rows = await in_database(lambda: list(RunChunk.objects.filter(run_id=run_id).order_by("seq").values_list("seq", "wire")))
+    return [(seq, orjson.loads(wire)) for seq, wire in rows]
+
+
+async def reloaded(run: Run) -> Run:
+    return await in_database(Run.objects.get, pk=run.pk)
+
+
+def text_of(chunks: list[tuple[int, dict[str, object]]]) -> str:
+    return "".join(str(chunk["data"]) for _, chunk in chunks if chunk["type"] == "content")
+
+
+def last_status(chunks: list[tuple[int, dict[str, object]]]) -> object:
+    return chunks[-1][1]["data"]["status"]  # type: ignore[index,call-overload]
