@@ -38,8 +38,12 @@ class Invoke(Wire):
     agent_id: str = Field(default="", max_length=200)
     message: MessageInput = ""
     conversation_id: str | None = None
-    client_id: str = Field(default="", description="The same id again gives the same run. Or: Idempotency-Key.")
-    policy: Policy = Field(default="reject", description="What to do when this agent is still answering here.")
+    client_id: str = Field(
+        default="", description="The same id again gives the same run. Or: Idempotency-Key."
+    )
+    policy: Policy = Field(
+        default="reject", description="What to do when this agent is still answering here."
+    )
     model: str = Field(default="", max_length=160, description="provider/model, for this run only.")
     parent_message_id: str | None = Field(
         default=None, description="For an edit: the parent of the edited message, null for the first message."

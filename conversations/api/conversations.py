@@ -80,7 +80,9 @@ def _conversation_detail(actor: Actor, conversation_id: str) -> dict[str, Any]:
 
 
 @router.patch("/conversations/{conversation_id}", response=Conversation, summary="Change a conversation")
-async def conversation_change(request: ApiRequest, conversation_id: str, body: ConversationChange) -> HttpResponse:
+async def conversation_change(
+    request: ApiRequest, conversation_id: str, body: ConversationChange
+) -> HttpResponse:
     """Title, status, pinned (for the caller alone), visibility, model, agent. What is left out or null stays."""
     fields = {name: getattr(body, name) for name in body.model_fields_set if getattr(body, name) is not None}
     return answer(await in_database(_conversation_change, request.auth, conversation_id, fields))
@@ -97,7 +99,9 @@ async def conversation_delete(request: ApiRequest, conversation_id: str) -> Http
     return HttpResponse(status=204)
 
 
-@router.post("/conversations/{deleted_id}/restore", response=Conversation, summary="Restore a deleted conversation")
+@router.post(
+    "/conversations/{deleted_id}/restore", response=Conversation, summary="Restore a deleted conversation"
+)
 async def conversation_restore(request: ApiRequest, deleted_id: str) -> HttpResponse:
     """404 unless it is deleted and the caller's to restore: its creator's, or an admin's where the workspace saw it."""
     return answer(await in_database(_conversation_restore, request.auth, deleted_id))
@@ -107,7 +111,9 @@ def _conversation_restore(actor: Actor, conversation_id: str) -> dict[str, Any]:
     return one(actor, service.conversation_restore(actor=actor, conversation_id=conversation_id))
 
 
-@router.get("/conversations/{conversation_id}/messages", response=MessageList, summary="Messages of a conversation")
+@router.get(
+    "/conversations/{conversation_id}/messages", response=MessageList, summary="Messages of a conversation"
+)
 async def message_list(
     request: ApiRequest,
     conversation_id: str,
@@ -160,7 +166,9 @@ def as_download(made: Export) -> HttpResponse:
     response = HttpResponse(made.body, content_type=made.media_type)
     response["Content-Disposition"] = disposition("attachment", made.name)
     response["X-Content-Type-Options"] = "nosniff"
-    response["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
+    response["Content-Security-Policy"] = (
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
+    )
     response["Cache-Control"] = "no-store"
     return response
 

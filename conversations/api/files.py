@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from ninja import File as FileField
 from ninja import Router, UploadedFile
 
@@ -22,28 +22,24 @@ from .request import ApiRequest
 router = Router(tags=["Files"])
 
 FILE_RESPONSE: dict[str, Any] = {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}
-ENVELOPE_BYTES = 64 * 1024
-"""What the multipart form around a file may need."""
 
 
 @router.post("/files", response={201: File}, summary="Upload an image")
 async def upload(request: ApiRequest, file: FileField[UploadedFile]) -> HttpResponse:
     """PNG, JPEG, GIF or WebP, told by its first bytes. Use the `fileId` in a message's parts."""
     if file.size is not None and file.size > settings.NEXUS_UPLOAD_BYTES:
-        raise FileTooLarge(f"The file has {file.size:,} bytes; at most {settings.NEXUS_UPLOAD_BYTES:,} may be sent.")
+        raise FileTooLarge(
+            f"The file has {file.size:,} bytes; at most {settings.NEXUS_UPLOAD_BYTES:,} may be sent."
+        )
     stored = await in_database(upload_create, actor=request.auth, name=file.name or "", data=file.read())
     return answer(upload_wire(stored), 201)
 
 
-def refuse_oversize(request: HttpRequest) -> None:
-    """Before the form is read at all. Raises `FileTooLarge`."""
-    length = request.META.get("CONTENT_LENGTH") or "0"
-    if length.isdigit() and int(length) > settings.NEXUS_UPLOAD_BYTES + ENVELOPE_BYTES:
-        raise FileTooLarge(f"At most {settings.NEXUS_UPLOAD_BYTES:,} bytes may be sent.")
-
-
 @router.get(
-    "/files/{file_id}", response={200: None}, openapi_extra={"responses": {200: FILE_RESPONSE}}, summary="A file"
+    "/files/{file_id}",
+    response={200: None},
+    openapi_extra={"responses": {200: FILE_RESPONSE}},
+    summary="A file",
 )
 async def download(request: ApiRequest, file_id: str) -> HttpResponse:
     """The bytes as they came. A browser shows them as an image and as nothing else."""

@@ -21,7 +21,9 @@ router = Router()
 @router.get("/search", response=SearchHits, tags=["Conversations"], summary="Search messages")
 async def search(
     request: ApiRequest,
-    q: Annotated[str, Query(max_length=500, description='All words must be there; "in quotes" as they stand.')] = "",
+    q: Annotated[
+        str, Query(max_length=500, description='All words must be there; "in quotes" as they stand.')
+    ] = "",
     limit: Annotated[int, Field(ge=1, le=100)] = 20,
     cursor: str = "",
 ) -> HttpResponse:

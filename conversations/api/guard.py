@@ -14,30 +14,25 @@ from django.http import HttpRequest
 
 from workspaces.access import Actor
 
-from ..access import access_conversation, access_message, access_run, access_tool_call, access_upload, require_write
-from ..database import in_database
+from ..access import access_conversation, access_run, access_tool_call, access_upload, require_write
+from .tool_calls import access_answer
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 PATH_IDS: dict[str, Callable[[Actor, str], Any]] = {
     "conversation_id": access_conversation,
     "run_id": access_run,
-    "message_id": access_message,
+    "message_id": access_answer,
     "tool_id": access_tool_call,
     "file_id": access_upload,
 }
 
 
-async def guard(request: HttpRequest, actor: Actor) -> None:
-    """Raises NotFound, then Forbidden."""
+def guard(request: HttpRequest, actor: Actor) -> None:
+    """Raises NotFound, then Forbidden. In a database thread."""
     found = request.resolver_match.kwargs if request.resolver_match else {}
-    ids = [(PATH_IDS[name], value) for name, value in found.items() if name in PATH_IDS]
-    if ids:
-        await in_database(_look_up, actor, ids)
+    for name, value in found.items():
+        if (access := PATH_IDS.get(name)) is not None:
+            access(actor, value)
     if request.method not in SAFE_METHODS:
         require_write(actor)
-
-
-def _look_up(actor: Actor, ids: list[tuple[Callable[[Actor, str], Any], str]]) -> None:
-    for access, value in ids:
-        access(actor, value)

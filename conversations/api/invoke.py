@@ -26,7 +26,9 @@ router = Router(tags=["Runs"])
 
 MOST_WAIT_SECONDS = 600.0
 SSE_CONTENT: dict[str, Any] = {
-    "content": {"text/event-stream": {"schema": {"type": "string", "description": "id: <seq>, data: <chunk>"}}}
+    "content": {
+        "text/event-stream": {"schema": {"type": "string", "description": "id: <seq>, data: <chunk>"}}
+    }
 }
 
 
@@ -64,7 +66,12 @@ async def invoke(request: ApiRequest, body: Invoke) -> HttpResponseBase:
     return await whole_run(request.auth, started)
 
 
-@router.post("/agents/stream", response={200: None}, openapi_extra={"responses": {200: SSE_CONTENT}}, summary="Ask, as a stream")
+@router.post(
+    "/agents/stream",
+    response={200: None},
+    openapi_extra={"responses": {200: SSE_CONTENT}},
+    summary="Ask, as a stream",
+)
 async def agents_stream(request: ApiRequest, body: AgentStream) -> HttpResponseBase:
     """The same as `/invoke`, always as server-sent events; `context.sessionId` is the conversation."""
     started = await in_database(

@@ -66,7 +66,9 @@ def _run_chunks(actor: Actor, run_id: str, after: int, limit: int) -> list[tuple
     openapi_extra={"responses": {200: SSE_CONTENT}},
     summary="A run as server-sent events",
 )
-async def run_stream(request: ApiRequest, run_id: str, after: Annotated[int, Query()] = 0) -> HttpResponseBase:
+async def run_stream(
+    request: ApiRequest, run_id: str, after: Annotated[int, Query()] = 0
+) -> HttpResponseBase:
     """Replays from `Last-Event-ID` or `?after=`, then goes on live until the terminal chunk."""
     run = await in_database(access_run, request.auth, run_id)
     return event_stream(request.auth, run.pk, start_of(request, max(after, 0)))

@@ -12,10 +12,12 @@ from contextlib import suppress
 from time import monotonic
 from uuid import UUID
 
+from django.contrib.sessions.models import Session
 from django.http import HttpRequest, StreamingHttpResponse
+from django.utils import timezone
 
 from workspaces.access import Actor, Forbidden, NotFound
-from workspaces.auth import still_allowed
+from workspaces.models import ApiToken, Membership
 
 from ..access import access_run
 from ..database import in_database
@@ -35,7 +37,9 @@ HEADERS = {
 
 def event_stream(actor: Actor, run_id: UUID, after: int) -> StreamingHttpResponse:
     """The answer that streams the run's chunks with seq > after."""
-    response = StreamingHttpResponse(events(actor, run_id, after), content_type="text/event-stream; charset=utf-8")
+    response = StreamingHttpResponse(
+        events(actor, run_id, after), content_type="text/event-stream; charset=utf-8"
+    )
     for name, value in HEADERS.items():
         response[name] = value
     return response
@@ -92,8 +96,20 @@ async def may_read(actor: Actor, run_id: UUID) -> bool:
 
 
 def _may_read(actor: Actor, run_id: UUID) -> bool:
-    if not still_allowed(actor):
+    """The credential still stands, the person is still a member, the run is still theirs to read."""
+    members = Membership.objects.filter(
+        workspace_id=actor.workspace_id, user_id=actor.user_id, user__is_active=True
+    )
+    if not members.exists():
         return False
+    if actor.token_id is not None:
+        token = ApiToken.objects.filter(pk=actor.token_id).first()
+        if token is None or not token.is_usable:
+            return False
+    elif actor.session_key:
+        alive = Session.objects.filter(pk=actor.session_key, expire_date__gt=timezone.now())
+        if not alive.exists():
+            return False
     access_run(actor, run_id)
     return True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from uuid import UUID
 
 from django.db.models import Q
 from django.http import HttpResponse
@@ -11,9 +12,9 @@ from pydantic import Field
 
 from workspaces.access import Actor
 
-from ..access import access_conversation, access_message, access_tool_call
+from ..access import access_conversation, access_message, access_tool_call, as_uuid, readable
 from ..database import in_database
-from ..models import Message, Run
+from ..models import Run
 from ..models import ToolCall as ToolCallRow
 from ..schemas import ToolCall, ToolCallList
 from ..wire import tool_call_wire
@@ -25,7 +26,11 @@ router = Router(tags=["Tool calls"])
 Limit = Annotated[int, Field(ge=1, le=500)]
 
 
-@router.get("/conversations/{conversation_id}/tool-calls", response=ToolCallList, summary="Tool calls of a conversation")
+@router.get(
+    "/conversations/{conversation_id}/tool-calls",
+    response=ToolCallList,
+    summary="Tool calls of a conversation",
+)
 async def by_conversation(
     request: ApiRequest, conversation_id: str, limit: Limit = 100, cursor: str = ""
 ) -> HttpResponse:
@@ -41,7 +46,9 @@ def _by_conversation(
 ) -> tuple[list[dict[str, Any]], str | None]:
     conversation = access_conversation(actor, conversation_id)
     # Calls are only ever added at the end, so that a place in the list stays what it is.
-    query = ToolCallRow.objects.filter(conversation=conversation).order_by("created_at", "step", "position", "id")
+    query = ToolCallRow.objects.filter(conversation=conversation).order_by(
+        "created_at", "step", "position", "id"
+    )
     rows = list(query[offset : offset + limit + 1])
     following = str(offset + limit) if len(rows) > limit else None
     return [tool_call_wire(call) for call in rows[:limit]], following
@@ -49,18 +56,23 @@ def _by_conversation(
 
 @router.get("/messages/{message_id}/tool-calls", response=ToolCallList, summary="Tool calls of a message")
 async def by_message(request: ApiRequest, message_id: str) -> HttpResponse:
-    """Of an answer; asked with a question's id, those of all its answers. While a run is going its answer's id
-    (`answerId`) works already."""
+    """Of an answer, by its id, also while it is being written; by a question's id, those of all its answers."""
     return listed(await in_database(_by_message, request.auth, message_id), None)
 
 
+def access_answer(actor: Actor, message_id: str) -> set[UUID]:
+    """The ids of the answers that are meant: the one itself, or a question's. Raises NotFound."""
+    wanted = as_uuid(message_id)
+    runs = Run.objects.filter(Q(message_id=wanted) | Q(answer_id=wanted), conversation__in=readable(actor))
+    answers = set(runs.values_list("answer_id", flat=True))
+    if not answers:
+        answers = {access_message(actor, wanted).pk}
+    return {wanted} if wanted in answers else answers
+
+
 def _by_message(actor: Actor, message_id: str) -> list[dict[str, Any]]:
-    message = access_message(actor, message_id)
-    wanted = Q(message_id=message.pk)
-    if message.role == Message.Role.USER:
-        wanted |= Q(message_id__in=Run.objects.filter(message=message).values("answer_id"))
-    query = ToolCallRow.objects.filter(wanted, conversation_id=message.conversation_id)
-    return [tool_call_wire(call) for call in query.order_by("created_at", "step", "position", "id")]
+    calls = ToolCallRow.objects.filter(message_id__in=access_answer(actor, message_id))
+    return [tool_call_wire(call) for call in calls.order_by("created_at", "step", "position", "id")]
 
 
 @router.get("/tool-calls/{tool_id}", response=ToolCall, summary="A tool call")

@@ -75,7 +75,7 @@ def conversation_update(
     and the admins' to change. Raises NotFound, Forbidden, AgentNotFound, BadInput."""
     with transaction.atomic():
         found = access_conversation(actor, conversation_id, write=True)
-        conversation = Conversation.objects.select_for_update().get(pk=found.pk)
+        conversation = Conversation.objects.select_for_update(no_key=True).get(pk=found.pk)
         changed: list[str] = []
         if title is not UNSET:
             conversation.title, conversation.titled_by_person = _title(title), True
@@ -114,10 +114,10 @@ def conversation_delete(*, actor: Actor, conversation_id: UUID | str) -> None:
     """Puts it away: nobody finds it any more, its unfinished runs are stopped. `conversation_restore` undoes it."""
     with transaction.atomic():
         found = access_conversation(actor, conversation_id, write=True)
-        conversation = Conversation.objects.select_for_update().get(pk=found.pk)
+        conversation = Conversation.objects.select_for_update(no_key=True).get(pk=found.pk)
         require_ownership(actor, conversation)
         Conversation.objects.filter(pk=conversation.pk).update(deleted_at=Now(), updated_at=Now())
-        for run in Run.objects.select_for_update().filter(
+        for run in Run.objects.select_for_update(no_key=True).filter(
             conversation=conversation, status__in=Run.UNFINISHED
         ):
             cancel_in_transaction(run, by=actor.user_id)
@@ -129,7 +129,7 @@ def conversation_restore(*, actor: Actor, conversation_id: UUID | str) -> Conver
     """Brings a deleted conversation back. Its creator's and the admins' to do; to others it is not there."""
     with transaction.atomic():
         conversation = (
-            Conversation.objects.select_for_update()
+            Conversation.objects.select_for_update(no_key=True)
             .filter(pk=as_uuid(conversation_id), workspace_id=actor.workspace_id)
             .exclude(deleted_at=None)
             .first()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 import uuid
 from pathlib import Path, PurePosixPath
@@ -100,7 +99,7 @@ def _write(path: Path, data: bytes) -> None:
         try:
             out.write(data)
             out.flush()
-            os.replace(out.name, path)
+            Path(out.name).replace(path)
         except OSError:
             Path(out.name).unlink(missing_ok=True)
             raise

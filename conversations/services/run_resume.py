@@ -51,7 +51,7 @@ def run_resume(*, actor: Actor, run_id: UUID | str, client_id: str = "") -> Star
 def _resume(actor: Actor, old_id: UUID, client_id: str, body: str) -> Started:
     old = Run.objects.select_related("message__author").get(pk=old_id)
     # The conversation's row lock: two resumes of one run come one after the other.
-    conversation = Conversation.objects.select_for_update().get(pk=old.conversation_id)
+    conversation = Conversation.objects.select_for_update(no_key=True).get(pk=old.conversation_id)
     old.refresh_from_db(fields=["status"])
     if old.status not in (Run.Status.FAILED, Run.Status.CANCELLED):
         said = "is complete" if old.status == Run.Status.COMPLETE else "is still going"

@@ -136,7 +136,7 @@ def _start(
             conversation_id = conversation_id or answer.conversation_id
         conversation = access_conversation(actor, conversation_id or "", write=True)
         # Row lock: two starts in one conversation get their numbers and their policy one after the other.
-        conversation = Conversation.objects.select_for_update().get(pk=conversation.pk)
+        conversation = Conversation.objects.select_for_update(no_key=True).get(pk=conversation.pk)
         agent = access_agent(actor, agent_id or conversation.agent_slug)
 
     if new:
@@ -148,7 +148,7 @@ def _start(
         live: list[Run] = []
     else:
         live = list(
-            Run.objects.select_for_update()
+            Run.objects.select_for_update(no_key=True)
             .filter(conversation=conversation, agent_slug=agent.slug, status__in=Run.UNFINISHED)
             .order_by("created_at")
         )

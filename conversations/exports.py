@@ -1,0 +1,249 @@
+"""A conversation as a file to keep: JSON (everything, all branches), Markdown and HTML (the newest branch).
+
+The HTML stands alone: its style is inside, its images are data, nothing in it runs
+or loads anything. Model output goes through the same sanitiser as on the pages.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from agents.models import Agent
+from billing.selectors import zone_of
+from workspaces.access import Actor
+
+from .access import access_conversation
+from .markdown import to_html
+from .markdown_text import escaped, fenced
+from .models import Conversation, Message, Run, Upload
+from .selectors import messages_of
+from .wire import conversation_wire, instant, message_wire, run_wire
+
+FORMAT, VERSION = "nexus.conversation", 1
+MOST_IMAGE_BYTES = 20 * 1024 * 1024
+"""Of images inside an HTML file, together; further ones are named only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A file: its name, what it is, its bytes."""
+
+    name: str
+    media_type: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What every form is made of. `line` is the newest branch, oldest first."""
+
+    conversation: Conversation
+    messages: list[Message]
+    line: list[Message]
+    agents: dict[str, str]
+    actor: Actor
+
+    @property
+    def title(self) -> str:
+        return self.conversation.title or "New conversation"
+
+    def who(self, message: Message) -> str:
+        if message.author is not None:
+            return message.author.display_name
+        return self.agents.get(message.agent_slug, message.agent_slug) or message.role.capitalize()
+
+    def when(self, moment: datetime) -> str:
+        """`2026-11-20 15:02`, in the person's time zone."""
+        return f"{moment.astimezone(zone_of(self.actor.user)):%Y-%m-%d %H:%M}"
+
+
+def export_conversation(actor: Actor, conversation_id: str, format: str) -> Export:
+    """`format` is json, md or html. Raises NotFound."""
+    conversation = access_conversation(actor, conversation_id)
+    messages = list(messages_of(conversation.pk))
+    agents = dict(Agent.objects.filter(workspace_id=actor.workspace_id).values_list("slug", "name"))
+    found = Exported(conversation, messages, newest_branch(messages), agents, actor)
+    name = file_name(found.title)
+    match format:
+        case "md":
+            return Export(f"{name}.md", "text/markdown; charset=utf-8", _markdown(found).encode())
+        case "html":
+            return Export(f"{name}.html", "text/html; charset=utf-8", _html(found).encode())
+        case _:
+            return Export(f"{name}.json", "application/json; charset=utf-8", _json(found).encode())
+
+
+def newest_branch(messages: Sequence[Message]) -> list[Message]:
+    """From the newest message that is not withdrawn up to the first, oldest first."""
+    by_id = {message.pk: message for message in messages}
+    at = next((message for message in reversed(messages) if not message.superseded), None)
+    line: list[Message] = []
+    while at is not None:
+        if not at.superseded:
+            line.append(at)
+        at = by_id.get(at.parent_id) if at.parent_id else None
+    return line[::-1]
+
+
+def file_name(title: str) -> str:
+    """The title as a name that every system takes."""
+    plain = re.sub(r'[\x00-\x1f\x7f<>:"/\\|?*]+', " ", title)
+    return " ".join(plain.split()).strip(" .")[:80] or "conversation"
+
+
+# --- JSON -------------------------------------------------------------------------------------------------
+
+
+def _json(found: Exported) -> str:
+    runs = Run.objects.filter(conversation=found.conversation).order_by("created_at")
+    out = {
+        "format": FORMAT,
+        "version": VERSION,
+        "exportedAt": instant(timezone.now()),
+        "conversation": conversation_wire(found.conversation),
+        "messages": [message_wire(message) for message in found.messages],
+        "runs": [run_wire(run) for run in runs],
+    }
+    return json.dumps(out, ensure_ascii=False, indent=2)
+
+
+# --- Markdown ---------------------------------------------------------------------------------------------
+
+
+def _markdown(found: Exported) -> str:
+    out = [f"# {escaped(found.title)}", "", f"Exported from Nexus on {found.when(timezone.now())}.", ""]
+    for message in found.line:
+        out += [f"## {escaped(found.who(message))}, {found.when(message.created_at)}", ""]
+        for part in message.parts:
+            out += [_markdown_part(part), ""]
+    return "\n".join(out).rstrip() + "\n"
+
+
+def _markdown_part(part: dict[str, Any]) -> str:
+    match part:
+        case {"type": "text", "text": str(text)}:
+            return text
+        case {"type": "reasoning", "text": str(text)}:
+            quoted = "\n".join(f"> {line}".rstrip() for line in text.splitlines())
+            return f"> *Thinking*\n>\n{quoted}"
+        case {"type": "image"}:
+            return f"*Image: {escaped(str(part.get('name', '')))}*"
+        case {"type": "tool_call"}:
+            return (
+                f"**Tool: {escaped(str(part.get('toolName', '')))}** ({part.get('status', '')})\n\n"
+                f"Input:\n\n{fenced(_pretty(part.get('input')), 'json')}\n\n{_tool_end(part)}"
+            ).rstrip()
+    return ""
+
+
+def _tool_end(part: dict[str, Any]) -> str:
+    if part.get("error"):
+        return f"Error: {escaped(str(part['error']))}"
+    if part.get("status") == "COMPLETED":
+        return f"Result:\n\n{fenced(_pretty(part.get('result')), 'json')}"
+    return ""
+
+
+def _pretty(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+# --- HTML -------------------------------------------------------------------------------------------------
+
+_STYLE = """
+:root{color-scheme:light dark;--line:#8884;--soft:#8881}
+body{font:16px/1.55 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem}
+header{border-bottom:1px solid var(--line);margin-bottom:1.5rem}
+h1{font-size:1.5rem;margin:0 0 .25rem}
+.when{opacity:.65;font-size:.85rem;font-weight:400}
+article{margin:0 0 1.5rem}
+article>h2{font-size:1rem;margin:0 0 .35rem}
+article.user .said{background:var(--soft);border-radius:.75rem;padding:.5rem .9rem}
+pre{overflow:auto;background:var(--soft);padding:.75rem;border-radius:.5rem;white-space:pre-wrap}
+code{font-family:ui-monospace,monospace;font-size:.9em}
+table{border-collapse:collapse}td,th{border:1px solid var(--line);padding:.25rem .5rem}
+.tw{overflow:auto}
+details{border:1px solid var(--line);border-radius:.5rem;padding:.4rem .8rem;margin:.5rem 0}
+summary{cursor:pointer}
+blockquote{border-left:3px solid var(--line);margin-left:0;padding-left:1rem}
+img{max-width:100%;border-radius:.5rem}
+"""
+
+
+def _html(found: Exported) -> str:
+    images = _images(found)
+    said = "\n".join(
+        f'<article class="{escape(message.role)}"><h2>{escape(found.who(message))} '
+        f'<span class="when">{found.when(message.created_at)}</span></h2>'
+        f'<div class="said">{"".join(_html_part(part, images) for part in message.parts)}</div></article>'
+        for message in found.line
+    )
+    title = escape(found.title)
+    policy = (
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta name="referrer" content="no-referrer">\n'
+        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f'<header><h1>{title}</h1><p class="when">Exported from Nexus on {found.when(timezone.now())}</p></header>\n'
+        f"<main>\n{said}\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _html_part(part: dict[str, Any], images: dict[str, str]) -> str:
+    match part:
+        case {"type": "text", "text": str(text)}:
+            return to_html(text)
+        case {"type": "reasoning", "text": str(text)}:
+            return f"<details><summary>Thinking</summary>{to_html(text)}</details>"
+        case {"type": "image"}:
+            name = escape(str(part.get("name", "")))
+            source = images.get(str(part.get("fileId")))
+            return f'<p><img src="{source}" alt="{name}"></p>' if source else f"<p><em>Image: {name}</em></p>"
+        case {"type": "tool_call"}:
+            end = str(part["error"]) if part.get("error") else _pretty(part.get("result"))
+            return (
+                f"<details><summary>Tool: <b>{escape(str(part.get('toolName', '')))}</b> "
+                f"({escape(str(part.get('status', '')))})</summary>"
+                f"<pre><code>{escape(_pretty(part.get('input')))}</code></pre>"
+                f"<pre><code>{escape(end)}</code></pre></details>"
+            )
+    return ""
+
+
+def _images(found: Exported) -> dict[str, str]:
+    """Data addresses of the branch's images by file id, as many as fit."""
+    wanted = {
+        str(part.get("fileId"))
+        for message in found.line
+        for part in message.parts
+        if part.get("type") == "image"
+    }
+    out: dict[str, str] = {}
+    room = MOST_IMAGE_BYTES
+    for upload in Upload.objects.filter(pk__in=wanted, workspace_id=found.actor.workspace_id).order_by(
+        "created_at"
+    ):
+        if upload.size > room:
+            continue
+        try:
+            data = (Path(settings.MEDIA_ROOT) / upload.path).read_bytes()
+        except FileNotFoundError:
+            continue
+        room -= len(data)
+        out[str(upload.pk)] = f"data:{upload.media_type};base64,{base64.b64encode(data).decode()}"
+    return out
