@@ -20,5 +20,10 @@ def user_room(user_id: UUID | str) -> str:
     return f"user.{_plain(user_id)}"
 
 
+def presence_room(workspace_id: UUID | str) -> str:
+    """Processes only, never a socket: the doorbell of presence leases."""
+    return f"presence.{_plain(workspace_id)}"
+
+
 def _plain(value: UUID | str) -> str:
     return UUID(str(value)).hex

@@ -1,0 +1,47 @@
+"""Rights that change ring at the sockets of the person, so that they end at once.
+
+Logout, revoked tokens, removed or changed memberships, switched-off accounts: whoever
+changed them (a service, the admin, a command), the rights watch of every process with
+a socket of that person looks at once instead of at its next round.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.signals import user_logged_out
+from django.db.models.signals import post_delete, post_save
+
+from workspaces.models import ApiToken, Membership, User
+
+from .frames import make_frame
+from .publish import publish_after_commit
+from .rooms import user_room
+
+
+def ring(user_id: UUID) -> None:
+    """After the commit: look at this person's rights again."""
+    publish_after_commit(user_room(user_id), make_frame("control.recheck"))
+
+
+def _logged_out(user: User | None = None, **_: Any) -> None:
+    if user is not None:
+        ring(user.pk)
+
+
+def _changed(instance: Membership | ApiToken, **_: Any) -> None:
+    ring(instance.user_id)
+
+
+def _person_changed(instance: User, created: bool = False, update_fields: Any = None, **_: Any) -> None:
+    if not created and set(update_fields or ("is_active",)) & {"is_active", "password"}:
+        ring(instance.pk)
+
+
+def connect() -> None:
+    user_logged_out.connect(_logged_out, dispatch_uid="realtime.logged_out")
+    for model in (Membership, ApiToken):
+        post_save.connect(_changed, sender=model, dispatch_uid=f"realtime.saved.{model.__name__}")
+        post_delete.connect(_changed, sender=model, dispatch_uid=f"realtime.deleted.{model.__name__}")
+    post_save.connect(_person_changed, sender=User, dispatch_uid="realtime.person")
