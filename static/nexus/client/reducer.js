@@ -13,6 +13,8 @@ export function initialState() {
   return {
     user: null,
     workspace: null,
+    /** owner, admin, member or viewer */
+    role: null,
     conversation: null,
     members: [],
     agents: [],
@@ -43,7 +45,7 @@ export function reduce(state, frame) {
 }
 
 const REDUCERS = {
-  welcome: (state, frame) => ({ ...state, user: frame.user ?? state.user, workspace: frame.workspace ?? state.workspace }),
+  welcome: (state, frame) => ({ ...state, user: { ...state.user, ...frame.user }, workspace: { ...state.workspace, ...frame.workspace }, role: frame.role ?? state.role }),
   subscribed,
   chunk,
   "message.created": messageCreated,

@@ -1,7 +1,7 @@
 /**
  * `<nexus-prompt-input>`: where a person writes.
  *
- * Attributes: `agent` (chosen agent's id), `placeholder`, `rows`, `draft` (name under which the draft is kept).
+ * Attributes: `agent` (chosen agent's id), `placeholder`, `rows`. `keepDraft(name)`: unsent text outlives the page.
  * Properties: `agents`, `commands` ({name, description, icon?}[]), `status` (ready|streaming|error), `usage`,
  * `readonly`, `upload` ((file, onProgress) → Promise<{fileId, name}>), `value`.
  * Events: `prompt-send` {text, files, agentId} (cancel it to keep the text), `prompt-stop`, `prompt-typing` {typing},
@@ -23,6 +23,7 @@ export class NexusPromptInput extends HTMLElement {
   #menuKind = null;
   #typing = null;
   #upload = null;
+  #draftKey = null;
   commands = [];
 
   connectedCallback() {
@@ -51,7 +52,6 @@ export class NexusPromptInput extends HTMLElement {
     this.addEventListener("dragleave", () => this.classList.remove("drop"));
     this.addEventListener("drop", (event) => this.#drag(event, false));
     this.addEventListener("click", (event) => event.target === this && this.field.focus());
-    this.#restoreDraft();
     this.#drawPicker();
     this.#grow();
     this.#update();
@@ -313,9 +313,15 @@ export class NexusPromptInput extends HTMLElement {
     this.send.disabled = this.#readonly || (!stop && (empty || this.attachments.busy));
   }
 
-  get #draftKey() {
-    const name = this.getAttribute("draft");
-    return name ? `nexus.draft.${name}` : null;
+  /** @param {string} name one per conversation */
+  keepDraft(name) {
+    this.#draftKey = `nexus.draft.${name}`;
+    try {
+      const draft = localStorage.getItem(this.#draftKey);
+      if (draft && !this.field.value) this.value = draft;
+    } catch {
+      // storage is forbidden: there is no draft
+    }
   }
 
   #saveDraft() {
@@ -325,15 +331,6 @@ export class NexusPromptInput extends HTMLElement {
       else localStorage.removeItem(this.#draftKey);
     } catch {
       // storage is full or switched off: the draft lives as long as the page
-    }
-  }
-
-  #restoreDraft() {
-    try {
-      const draft = this.#draftKey && localStorage.getItem(this.#draftKey);
-      if (draft) this.field.value = draft;
-    } catch {
-      // as above
     }
   }
 }

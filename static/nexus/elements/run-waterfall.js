@@ -15,6 +15,11 @@ export class NexusRunWaterfall extends HTMLElement {
   #stop = null;
   #key = "";
 
+  /** The rail moves into a drawer on small screens: the clock goes on there. */
+  connectedCallback() {
+    if (this.#view && isLive(this.#view.run)) this.#stop ??= tick(() => this.#draw());
+  }
+
   disconnectedCallback() {
     this.#stop?.();
     this.#stop = null;

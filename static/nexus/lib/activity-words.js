@@ -1,0 +1,45 @@
+/** Activities in words: "**Priya** asked Gemini Analyst". Pure. */
+import { usd } from "./format.js";
+
+/**
+ * @param {object} activity as on the wire
+ * @param {{people: Map<string, string>, agents: Map<string, object>, me: string|null}} names
+ * @returns {{id: string, kind: string, who: object, text: string, createdAt: string, href: string|null}}
+ */
+export function activityLine(activity, { people, agents }) {
+  const { activityType: type, metadata = {} } = activity;
+  const agent = agents.get(metadata.agentId ?? activity.agentId);
+  const agentName = agent?.name ?? metadata.agentId ?? activity.agentId ?? "an agent";
+  const byAgent = ["answered", "failed", "waiting"].includes(type) || (!activity.userId && Boolean(activity.agentId ?? metadata.agentId));
+  const name = activity.userName ?? activity.user?.name ?? people.get(activity.userId) ?? metadata.userName ?? "Somebody";
+  const who = byAgent ? { id: metadata.agentId ?? activity.agentId, name: agentName, kind: "agent", icon: agent?.icon } : { id: activity.userId, name, kind: "person" };
+  const conversationId = activity.conversationId ?? metadata.conversationId ?? null;
+  return { id: activity.id, kind: type, who, text: words(type, metadata, agentName), createdAt: activity.createdAt, href: conversationId ? `/c/${conversationId}/` : null };
+}
+
+function words(type, metadata, agentName) {
+  switch (type) {
+    case "asked":
+      return `asked ${agentName}`;
+    case "answered":
+      return metadata.cost && Number(metadata.cost) > 0 ? `finished, ${usd(metadata.cost)}` : "finished";
+    case "stopped":
+      return `stopped ${agentName}`;
+    case "failed":
+      return "could not finish";
+    case "waiting":
+      return "waits for approval";
+    case "user-joined":
+      return "joined";
+    case "user-left":
+      return "left";
+    case "file-opened":
+      return `opened ${metadata.filePath ?? metadata.file ?? "a file"}`;
+    case "file-saved":
+      return `saved ${metadata.filePath ?? metadata.file ?? "a file"}`;
+    case "suggestion-clicked":
+      return "took a suggestion";
+    default:
+      return String(type).replaceAll(/[-_.]/g, " ");
+  }
+}

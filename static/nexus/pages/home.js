@@ -1,0 +1,74 @@
+/** The first page: a question to the chosen agent begins a conversation; the gallery chooses another agent. */
+import { composer } from "./composer.js";
+import { offerRestore } from "./conversation-menu.js";
+
+export class HomePage {
+  constructor(shell) {
+    this.shell = shell;
+    this.input = document.querySelector("nexus-prompt-input");
+    this.sending = false;
+    if (this.input) {
+      composer(shell, this.input, { draft: null, send: (text, files, agentId) => this.#ask(text, files, agentId), stop: () => {} });
+      this.input.addEventListener("prompt-agent", (event) => this.#choose(event.detail.agentId));
+    }
+    document.querySelector("nexus-suggestions")?.addEventListener("suggestion-click", (event) => {
+      this.shell.client.suggestionClicked(event.detail.suggestion);
+      this.#ask(event.detail.suggestion, [], this.input.agentId);
+    });
+    this.#gallery();
+  }
+
+  start() {
+    offerRestore(this.shell);
+  }
+
+  async #ask(text, files, agentId) {
+    if (this.sending) return;
+    this.sending = true;
+    this.input.status = "streaming";
+    const input = files.length ? [...(text ? [{ type: "text", text }] : []), ...files.map((file) => ({ type: "image", fileId: file.fileId }))] : text;
+    try {
+      const { conversationId } = await this.shell.client.sendMessage(input, { agentId, files });
+      location.assign(`/c/${conversationId}/`);
+    } catch (error) {
+      this.sending = false;
+      this.input.status = "error";
+      for (const one of this.shell.client.state.pending) this.shell.client.discard(one.clientId);
+      this.input.restore(text);
+      this.shell.fail("Not sent", error);
+    }
+  }
+
+  #choose(agentId) {
+    for (const card of document.querySelectorAll("[data-agent]")) card.classList.toggle("on", card.dataset.agent === agentId);
+    const agent = this.shell.agentOf(agentId);
+    const suggestions = document.querySelector("nexus-suggestions");
+    if (suggestions && agent?.starters) suggestions.items = agent.starters;
+    document.querySelector(".local")?.toggleAttribute("hidden", !["local", "scripted"].includes(agent?.provider) || document.querySelector(".local").dataset.provider !== agent.provider);
+  }
+
+  #gallery() {
+    const cards = [...document.querySelectorAll("[data-agent]")];
+    document.querySelector(".gal")?.addEventListener("click", (event) => {
+      const filter = event.target.closest("[data-agents]");
+      if (filter) {
+        for (const button of document.querySelectorAll("[data-agents]")) button.setAttribute("aria-pressed", String(button === filter));
+        const wanted = filter.dataset.agents;
+        for (const card of cards) card.hidden = wanted !== "all" && (card.dataset.ready === "true") !== (wanted === "ready");
+        return;
+      }
+      const card = event.target.closest("[data-agent]");
+      if (!card || !this.input || event.metaKey || event.ctrlKey) return;
+      event.preventDefault();
+      if (card.dataset.ready !== "true") {
+        const agent = this.shell.agentOf(card.dataset.agent);
+        this.shell.say({ kind: "warn", title: `${agent.name} is not ready`, text: agent.unavailableReason ?? "It needs setting up.", action: agent.needsKey ? { label: "Add a key", run: () => location.assign("/settings/#keys") } : null });
+        return;
+      }
+      this.input.agentId = card.dataset.agent;
+      this.#choose(card.dataset.agent);
+      this.input.scrollIntoView({ block: "nearest" });
+      this.input.focus();
+    });
+  }
+}
