@@ -103,7 +103,7 @@ def _ids(terms: list[Term]) -> RawSQL:
     """Ids of matching messages, of whomever; the caller asks for those that may be read."""
     if connection.vendor == "sqlite":
         words = " AND ".join(f'"{" ".join(term.words)}"{" *" if term.open else ""}' for term in terms)
-        return RawSQL(  # noqa: S611  (words are a parameter)
+        return RawSQL(
             "SELECT m.message_id FROM conversations_searchtext t JOIN conversations_searchmap m ON m.id = t.rowid "
             "WHERE conversations_searchtext MATCH %s",
             [words],

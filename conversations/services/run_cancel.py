@@ -18,7 +18,7 @@ def run_cancel(*, actor: Actor, run_id: UUID | str) -> Run:
     """Asks the run to stop; a finished one stays as it is. Partial text is kept and billed as far as it went."""
     run = access_run(actor, run_id, write=True)
     with transaction.atomic():
-        locked = Run.objects.select_for_update().get(pk=run.pk)
+        locked = Run.objects.select_for_update(no_key=True).get(pk=run.pk)
         if not locked.finished:
             cancel_in_transaction(locked, by=actor.user_id)
     return locked

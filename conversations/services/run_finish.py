@@ -49,17 +49,28 @@ class Ending:
 def run_finish(run: Run, *, log: list[tuple[int, Chunk]], last_seq: int, ending: Ending, final: FinalStep | None) -> None:
     """Ends the run at this epoch. Raises `RunFenced` when another owner has it."""
     with transaction.atomic():
+        conversation = conversation_locked(run.conversation_id)
         fence(run.pk, run.epoch)
         if final is not None:
             store_step(run.pk, run.epoch, last_seq, final)
-        _end(run, log=log, last_seq=last_seq, ending=ending)
+        _end(run, conversation, log=log, last_seq=last_seq, ending=ending)
+
+
+def conversation_locked(conversation_id: UUID) -> Conversation:
+    """The conversation, its row locked for the transaction. Always before any run's row: whoever takes
+    both the other way round waits for somebody who waits for him."""
+    return Conversation.objects.select_for_update(no_key=True).get(pk=conversation_id)
 
 
 def run_end_unstarted(run_id: UUID, *, status: str, error_code: str = "", error_message: str = "") -> bool:
     """Ends a run that nobody ever worked on (cancelled in the queue): started, error if any, terminal."""
     with transaction.atomic():
+        where = Run.objects.filter(pk=run_id).values_list("conversation_id", flat=True).first()
+        if where is None:
+            return False
+        conversation = conversation_locked(where)
         run = (
-            Run.objects.select_for_update(of=("self",))
+            Run.objects.select_for_update(of=("self",), no_key=True)
             .select_related("conversation", "message")
             .filter(pk=run_id, status=Run.Status.QUEUED)
             .first()
@@ -79,6 +90,7 @@ def run_end_unstarted(run_id: UUID, *, status: str, error_code: str = "", error_
         _publish_rows_after_commit(run, rows)
         _end(
             run,
+            conversation,
             log=log,
             last_seq=len(log),
             ending=Ending(status, error_code=error_code, error_message=error_message),
@@ -99,7 +111,7 @@ def started_chunk(run: Run) -> MetadataChunk:
     return MetadataChunk("started", fields)
 
 
-def _end(run: Run, *, log: list[tuple[int, Chunk]], last_seq: int, ending: Ending) -> None:
+def _end(run: Run, conversation: Conversation, *, log: list[tuple[int, Chunk]], last_seq: int, ending: Ending) -> None:
     now = timezone.now()
     duration = int((now - (run.started_at or now)).total_seconds() * 1000)
     terminal = MetadataChunk(
@@ -118,8 +130,6 @@ def _end(run: Run, *, log: list[tuple[int, Chunk]], last_seq: int, ending: Endin
     row = Row(last_seq + 1, terminal.type, encode(terminal))
     RunChunk.objects.create(run=run, seq=row.seq, type=row.type, wire=row.wire)
     parts = fold(log)
-    # Row lock before the number: an answer and a new question may arrive at the same moment.
-    conversation = Conversation.objects.select_for_update().get(pk=run.conversation_id)
     answer = Message(
         id=run.answer_id,
         conversation=conversation,
