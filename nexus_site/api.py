@@ -31,4 +31,5 @@ add_error_handlers(api)
 api.add_router("", conversations_router, auth=[Door(conversations_guard)])
 for app in ("agents", "billing", "realtime", "workspaces"):
     if find_spec(f"{app}.api") is not None:
-        api.add_router("", import_module(f"{app}.api").router)
+        module = import_module(f"{app}.api")
+        api.add_router("", module.router, auth=[Door(getattr(module, "guard", None))])

@@ -21,7 +21,7 @@ from conversations.database import in_database
 from conversations.engine.recorder import storable, storable_json
 from workspaces.access import Actor
 from workspaces.auth import authenticate_http
-from workspaces.limits import check_request
+from workspaces.limits import limit_hit
 
 from . import metrics
 from .api_errors import error_response
@@ -43,10 +43,13 @@ class Door:
         self._guard = guard
 
     async def __call__(self, request: HttpRequest) -> Actor:
-        actor = await in_database(authenticate_http, request)
-        await check_request(actor)
+        return await in_database(self._enter, request)
+
+    def _enter(self, request: HttpRequest) -> Actor:
+        actor = authenticate_http(request)
+        limit_hit("requests", actor.user_id)
         if self._guard is not None:
-            await in_database(self._guard, request, actor)
+            self._guard(request, actor)
         return actor
 
 

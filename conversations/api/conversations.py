@@ -10,6 +10,7 @@ from ninja import Query, Router
 from pydantic import Field
 
 from workspaces.access import Actor
+from workspaces.limits import limit_hit
 
 from ..access import access_conversation
 from ..database import in_database
@@ -158,8 +159,13 @@ async def export(
     request: ApiRequest, conversation_id: str, format: Literal["json", "md", "html"] = "json"
 ) -> HttpResponse:
     """A file to keep: JSON has everything with all branches, Markdown and HTML the newest branch."""
-    made = await in_database(export_conversation, request.auth, conversation_id, format)
+    made = await in_database(_export, request.auth, conversation_id, format)
     return as_download(made)
+
+
+def _export(actor: Actor, conversation_id: str, format: str) -> Export:
+    limit_hit("exports", actor.user_id)
+    return export_conversation(actor, conversation_id, format)
 
 
 def as_download(made: Export) -> HttpResponse:

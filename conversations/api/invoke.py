@@ -11,6 +11,7 @@ from django.http.response import HttpResponseBase
 from ninja import Router
 
 from workspaces.access import Actor
+from workspaces.limits import limit_hit
 
 from ..database import in_database
 from ..follow import follow
@@ -47,8 +48,8 @@ async def invoke(request: ApiRequest, body: Invoke) -> HttpResponseBase:
     """
     given = body.model_fields_set
     started = await in_database(
-        run_start,
-        actor=request.auth,
+        begin,
+        request.auth,
         agent_id=body.agent_id,
         input_=body.message,
         conversation_id=body.conversation_id,
@@ -75,8 +76,8 @@ async def invoke(request: ApiRequest, body: Invoke) -> HttpResponseBase:
 async def agents_stream(request: ApiRequest, body: AgentStream) -> HttpResponseBase:
     """The same as `/invoke`, always as server-sent events; `context.sessionId` is the conversation."""
     started = await in_database(
-        run_start,
-        actor=request.auth,
+        begin,
+        request.auth,
         agent_id=body.agent_id,
         input_=body.input,
         conversation_id=body.context.session_id,
@@ -85,6 +86,12 @@ async def agents_stream(request: ApiRequest, body: AgentStream) -> HttpResponseB
         model=body.model,
     )
     return event_stream(request.auth, started.run.pk, 0)
+
+
+def begin(actor: Actor, **asked: Any) -> Started:
+    """Counts, then starts. Raises what `run_start` raises, and TooManyRequests."""
+    limit_hit("runs", actor.user_id)
+    return run_start(actor=actor, **asked)
 
 
 def client_id_of(request: ApiRequest, told: str) -> str:

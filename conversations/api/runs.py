@@ -13,6 +13,7 @@ from pydantic import Field
 
 from billing.selectors import attempts_of_run
 from workspaces.access import Actor
+from workspaces.limits import limit_hit
 
 from ..access import access_run
 from ..database import in_database
@@ -20,6 +21,7 @@ from ..follow import read_log
 from ..schemas import ChunkList, ResumeBody, Run, RunCancelled, RunResumed
 from ..services.run_cancel import run_cancel
 from ..services.run_resume import run_resume
+from ..services.run_start import Started
 from ..wire import run_wire
 from .answers import MOST_ROWS_IN, answer, listed, number_of
 from .invoke import SSE_CONTENT, accepted, client_id_of
@@ -88,6 +90,11 @@ async def resume(
     """A new run for the same message, from the last completed step of a run that failed or was stopped."""
     told = body.client_id if body is not None else ""
     started = await in_database(
-        run_resume, actor=request.auth, run_id=run_id, client_id=client_id_of(request, told)
+        _resume, request.auth, run_id, client_id_of(request, told)
     )
     return answer({**accepted(started), "resumedFrom": str(UUID(run_id))}, 202)
+
+
+def _resume(actor: Actor, run_id: str, client_id: str) -> Started:
+    limit_hit("runs", actor.user_id)
+    return run_resume(actor=actor, run_id=run_id, client_id=client_id)
