@@ -1,12 +1,7 @@
-"""The base of everything that crosses the wire: camelCase outside, snake_case inside, both accepted on input."""
+"""The base of frames: the same as for everything else that crosses the wire."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
+from workspaces.wire import Wire
 
-
-class Wire(BaseModel):
-    """Unknown fields are ignored, so that a newer client can talk to an older server."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
+__all__ = ["Wire"]

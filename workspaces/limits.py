@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 Limit = Literal["requests", "runs", "tickets", "exports", "doors"]
 
 LIMITS: dict[Limit, RateLimitItem] = {
-    "requests": parse("600/minute"),
+    "requests": parse("1200/minute"),
     "runs": parse("300/minute"),
     "tickets": parse("120/minute"),
     "exports": parse("30/minute"),

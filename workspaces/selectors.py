@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.db.models import Q
 
-from .access import Actor
+from .access import Actor, NotFound
 from .models import ApiToken, Membership, ProviderKey, User, Workspace
 
 
@@ -25,6 +27,18 @@ def tokens_of(actor: Actor) -> list[ApiToken]:
     """One's own tokens in this workspace that are not revoked, newest first; admins see everyone's."""
     tokens = ApiToken.objects.filter(workspace_id=actor.workspace_id, revoked_at=None).select_related("user")
     return list(tokens if actor.is_admin else tokens.filter(user_id=actor.user_id))
+
+
+def access_token(actor: Actor, token_id: UUID | str) -> ApiToken:
+    """One's own token, or for admins any of the workspace; else NotFound."""
+    try:
+        key = UUID(str(token_id))
+    except ValueError:
+        raise NotFound() from None
+    found = ApiToken.objects.filter(pk=key, workspace_id=actor.workspace_id).first()
+    if found is None or (found.user_id != actor.user_id and not actor.is_admin):
+        raise NotFound()
+    return found
 
 
 def provider_keys_of(actor: Actor) -> list[ProviderKey]:

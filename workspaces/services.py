@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
+from zoneinfo import available_timezones
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -17,6 +18,7 @@ from django.utils.text import slugify
 from .access import Actor, Forbidden, Invalid, NotFound, Unauthorized, actor_for, require_admin
 from .models import ApiToken, Membership, ProviderKey, Role, SocketTicket, User, Workspace
 from .secrets import digest, new_ticket, new_token
+from .selectors import access_token
 
 TICKET_SECONDS = 30
 DEFAULT_SLUG = "demo"
@@ -114,6 +116,8 @@ def profile_update(*, actor: Actor, **fields: object) -> User:
         raise Invalid(
             "; ".join(f"{key}: {' '.join(what)}" for key, what in wrong.message_dict.items())
         ) from None
+    if "timezone" in changed and user.timezone not in available_timezones():
+        raise Invalid(f"timezone: there is no time zone {user.timezone!r}; write it like Europe/Vienna.")
     if changed:
         user.save(update_fields=changed)
     return user
@@ -142,6 +146,10 @@ def token_create(
     """A new API token of a member. The text is given back this once."""
     if not Membership.objects.filter(user=user, workspace=workspace).exists():
         raise Invalid(f"{user} is not a member of {workspace}.")
+    if expires_at is not None:
+        expires_at = expires_at if timezone.is_aware(expires_at) else timezone.make_aware(expires_at)
+        if expires_at <= timezone.now():
+            raise Invalid("expiresAt: that moment has passed.")
     unknown = set(scopes) - {"read"}
     if unknown:
         raise Invalid(f"Unknown scopes: {', '.join(sorted(unknown))}. There is: read.")
@@ -172,10 +180,7 @@ def token_create_by(
 @transaction.atomic
 def token_revoke(*, actor: Actor, token_id: UUID) -> ApiToken:
     """Ends a token at once: one's own; admins any of the workspace. Again: no change."""
-    token = ApiToken.objects.filter(pk=token_id, workspace_id=actor.workspace_id).first()
-    if token is None or (token.user_id != actor.user_id and not actor.is_admin):
-        raise NotFound()
-    return _revoke(token)
+    return _revoke(access_token(actor, token_id))
 
 
 def token_revoke_text(*, text: str) -> ApiToken:
