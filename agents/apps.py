@@ -7,3 +7,7 @@ class AgentsConfig(AppConfig):
     name = "agents"
     verbose_name = "Agents"
 
+    def ready(self) -> None:
+        from agents import seeds
+
+        seeds.register()

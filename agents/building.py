@@ -4,23 +4,36 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from functools import cache
 from uuid import UUID
 
+from django.conf import settings
+
 from agents import toolbox
-from agents.availability import address_of
 from agents.catalogue import context_window
 from agents.models import Agent
-from agents.providers import find_spec, key_for
+from agents.providers import address_of, find_spec, key_for
 from nexus_core.agent import BaseAgent, ModelAgent
 from nexus_core.errors import AgentNotFound, LLMError
 from nexus_core.fallback import Route, UnavailableProvider
 from nexus_core.providers.table import create_provider
+from nexus_core.registry import AgentRegistry, registry
 from nexus_core.tools import Tool
 
 LOCAL_WINDOW = 4096
 """Tokens that the local model is started with."""
 
+MODEL_KIND = "model"
+"""The kind of agents that need no class."""
+
 log = logging.getLogger(__name__)
+
+
+@cache
+def class_agents() -> AgentRegistry:
+    """Agents implemented as classes, those of installed packages included."""
+    registry.discover()
+    return registry
 
 
 class RowAgent(ModelAgent):
@@ -40,6 +53,8 @@ def build_agent(
     """
     if agent is None or agent.deleted_at is not None:
         raise AgentNotFound("Agent not found: it was deleted.")
+    if agent.kind != MODEL_KIND:
+        return class_agents().get(agent.kind)
     choices = [_choice(agent, model), *((str(one["provider"]), str(one["model"])) for one in agent.fallback)]
     built = RowAgent(
         id=agent.slug,
@@ -81,7 +96,9 @@ def _route(provider: str, model: str, workspace_id: UUID, user_id: UUID | None) 
         return Route(UnavailableProvider(provider, missing), model)
     try:
         key = key_for(spec, workspace_id=workspace_id, user_id=user_id)
-        return Route(create_provider(spec, key=key, base_url=address_of(spec)), model)
+        return Route(
+            create_provider(spec, key=key, base_url=address_of(spec), data_dir=settings.NEXUS_DATA_DIR), model
+        )
     except LLMError as fault:
         return Route(UnavailableProvider(provider, fault), model)
 

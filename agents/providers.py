@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
@@ -20,7 +19,7 @@ from django.db.models import Q
 
 from agents.models import ProviderEndpoint
 from nexus_core.providers.base import ProviderSpec
-from nexus_core.providers.table import PROVIDERS
+from nexus_core.providers.table import BY_NAME, resolve_base_url, resolve_key
 from workspaces.models import ProviderKey, Workspace
 from workspaces.services import provider_key_for
 
@@ -39,8 +38,7 @@ EDITABLE = (
 
 def table() -> dict[str, ProviderSpec]:
     """The shipped rows by name."""
-    rows = PROVIDERS.values() if isinstance(PROVIDERS, Mapping) else PROVIDERS
-    return {spec.name: spec for spec in rows}
+    return dict(BY_NAME)
 
 
 def all_specs() -> dict[str, ProviderSpec]:
@@ -115,7 +113,12 @@ class KnownKey:
 
 
 def key_in_environment(spec: ProviderSpec) -> str | None:
-    return next((value for name in spec.key_vars if (value := os.environ.get(name, "").strip())), None)
+    return resolve_key(spec, os.environ)
+
+
+def address_of(spec: ProviderSpec) -> str:
+    """The provider's address: the environment's where it names one, else the row's."""
+    return resolve_base_url(spec, os.environ)
 
 
 def key_for(spec: ProviderSpec, *, workspace_id: UUID, user_id: UUID | None) -> str | None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
 from agents import toolbox
-from agents.availability import AVAILABLE, Availability, address_of, availabilities
+from agents.availability import AVAILABLE, Availability, availabilities
 from agents.models import Agent
-from agents.providers import all_specs, key_in_environment, known_keys
+from agents.providers import address_of, all_specs, key_in_environment, known_keys
 from nexus_core.tools import Tool
 from workspaces.access import Actor
 
@@ -113,6 +114,20 @@ def tool_wire(tool: Tool) -> dict[str, Any]:
         "requiresPremium": tool.requires_premium,
         "idempotent": tool.idempotent,
     }
+
+
+LastUsed = Callable[[Iterable[UUID]], dict[UUID, datetime]]
+_last_used: list[LastUsed] = []
+
+
+def register_last_used(reader: LastUsed) -> None:
+    """The floor above tells when agents were used last; the last one registered counts."""
+    _last_used[:] = [reader]
+
+
+def last_used(agent_ids: Iterable[UUID]) -> dict[UUID, datetime]:
+    """When each was asked last, by agent id; without those that never were."""
+    return _last_used[0](agent_ids) if _last_used else {}
 
 
 def _availabilities(agents: Iterable[Agent], actor: Actor) -> dict[object, Availability]:

@@ -1,0 +1,207 @@
+"""A place to work on agents: prompt, model, limits, tools, and a run to try it; providers and feeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.timesince import timesince
+
+from agents.availability import AVAILABLE, availabilities
+from agents.forms import AgentForm, EndpointForm, FeedForm
+from agents.models import Agent, NewsFeed, ProviderEndpoint
+from agents.providers import all_specs, key_in_environment, known_keys, spec_hash, spec_of
+from agents.selectors import last_used
+from agents.services import agent_duplicate
+from workspaces.models import Role, Workspace
+
+
+class AgentChangeList(ChangeList):
+    """Looks up for the whole page at once what no column of the row holds."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        rows = list(self.result_list)
+        used = last_used([agent.pk for agent in rows])
+        specs = all_specs()
+        by_workspace: dict[Any, list[Agent]] = {}
+        for agent in rows:
+            by_workspace.setdefault(agent.workspace, []).append(agent)
+        available: dict[object, Any] = {}
+        for workspace, agents in by_workspace.items():
+            available |= availabilities(agents, specs, known_keys(workspace, request.user.pk))
+        for agent in rows:
+            agent.seen_available = available.get(agent.pk, AVAILABLE)
+            agent.seen_used = used.get(agent.pk)
+        self.result_list = rows
+
+
+@admin.register(Agent)
+class AgentAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    form = AgentForm
+    change_form_template = "admin/agents/agent/change_form.html"
+    list_display = ["shown_name", "slug", "workspace", "provider", "model", "is_active", "available", "used"]
+    list_filter = ["is_active", "provider", "workspace", "is_premium", "rag_enabled", "reasoning"]
+    search_fields = ["name", "slug", "description", "model", "system_prompt"]
+    list_select_related = ["workspace"]
+    list_per_page = 50
+    ordering = ["workspace__name", "name"]
+    actions = ["duplicate", "activate", "deactivate"]
+    raw_id_fields = ["owner"]
+    save_on_top = True
+    fieldsets = [
+        (
+            None,
+            {
+                "fields": [
+                    "workspace",
+                    ("name", "icon"),
+                    "slug",
+                    "description",
+                    ("is_active", "is_premium"),
+                    "owner",
+                ]
+            },
+        ),
+        ("Prompt", {"fields": ["system_prompt", "starters"]}),
+        ("Model", {"fields": [("provider", "model"), ("temperature", "reasoning"), "fallback", "kind"]}),
+        ("Limits", {"fields": [("max_tokens", "max_consecutive_tool_calls", "tool_call_timeout")]}),
+        ("Tools", {"fields": ["tools", "tool_approval"]}),
+        ("Knowledge", {"fields": [("rag_enabled", "rag_model", "rag_top_k")], "classes": ["collapse"]}),
+    ]
+
+    class Media:
+        css = {"all": ["agents/try_it.css"]}
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return AgentChangeList
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Agent]:
+        return _mine(super().get_queryset(request).filter(deleted_at__isnull=True), request, "workspace")
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "workspace":
+            kwargs["queryset"] = _mine(Workspace.objects.all(), request, "")
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return ["workspace", "slug"] if obj is not None else []
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, list[str]]:
+        return {} if obj is not None else {"slug": ["name"]}
+
+    def delete_model(self, request: HttpRequest, obj: Agent) -> None:
+        self.delete_queryset(request, Agent.objects.filter(pk=obj.pk))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Agent]) -> None:
+        """Conversations and costs keep the agent: it is only taken out of sight."""
+        queryset.update(deleted_at=timezone.now(), is_active=False)
+
+    def get_deleted_objects(self, objs: Iterable[Any], request: HttpRequest) -> Any:
+        return [str(agent) for agent in objs], {"agents": len(list(objs))}, set(), []
+
+    @admin.display(description="name", ordering="name")
+    def shown_name(self, agent: Agent) -> str:
+        return f"{agent.icon} {agent.name}".strip()
+
+    @admin.display(description="available")
+    def available(self, agent: Agent) -> str:
+        told = getattr(agent, "seen_available", AVAILABLE)
+        return "yes" if told.is_available else format_html('<span title="{0}">no: {0}</span>', told.reason)
+
+    @admin.display(description="last used")
+    def used(self, agent: Agent) -> str:
+        at = getattr(agent, "seen_used", None)
+        return f"{timesince(at, depth=1)} ago" if at is not None else "never"
+
+    @admin.action(description="Duplicate, switched off")
+    def duplicate(self, request: HttpRequest, queryset: QuerySet[Agent]) -> None:
+        copies = [agent_duplicate(agent=agent) for agent in queryset]
+        self.message_user(request, f"Made {', '.join(copy.name for copy in copies)}.", messages.SUCCESS)
+
+    @admin.action(description="Switch on")
+    def activate(self, request: HttpRequest, queryset: QuerySet[Agent]) -> None:
+        self.message_user(request, f"Switched {queryset.update(is_active=True)} on.", messages.SUCCESS)
+
+    @admin.action(description="Switch off")
+    def deactivate(self, request: HttpRequest, queryset: QuerySet[Agent]) -> None:
+        self.message_user(request, f"Switched {queryset.update(is_active=False)} off.", messages.SUCCESS)
+
+
+class OperatorsOnly(admin.ModelAdmin):  # type: ignore[type-arg]
+    """What holds for the whole instance is for its operators (superusers)."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return _is_operator(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _is_operator(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return _is_operator(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _is_operator(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _is_operator(request)
+
+
+@admin.register(ProviderEndpoint)
+class ProviderEndpointAdmin(OperatorsOnly):
+    form = EndpointForm
+    list_display = ["label", "name", "wire", "base_url", "key", "is_enabled", "edited"]
+    list_filter = ["is_enabled", "wire", "free"]
+    search_fields = ["name", "label", "base_url"]
+    actions = ["switch_on", "switch_off"]
+    list_per_page = 100
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return ["name"] if obj is not None else []
+
+    @admin.display(description="key in the environment")
+    def key(self, row: ProviderEndpoint) -> str:
+        if not row.key_vars:
+            return "needs none"
+        return "set" if key_in_environment(spec_of(row)) else f"not set ({row.key_vars[0]})"
+
+    @admin.display(description="edited", boolean=True)
+    def edited(self, row: ProviderEndpoint) -> bool:
+        return row.seeded != spec_hash(spec_of(row))
+
+    @admin.action(description="Switch on")
+    def switch_on(self, request: HttpRequest, queryset: QuerySet[ProviderEndpoint]) -> None:
+        queryset.update(is_enabled=True)
+
+    @admin.action(description="Switch off")
+    def switch_off(self, request: HttpRequest, queryset: QuerySet[ProviderEndpoint]) -> None:
+        queryset.update(is_enabled=False)
+
+
+@admin.register(NewsFeed)
+class NewsFeedAdmin(OperatorsOnly):
+    form = FeedForm
+    list_display = ["title", "category", "url", "is_active"]
+    list_filter = ["category", "is_active"]
+    list_editable = ["is_active"]
+    search_fields = ["title", "url"]
+
+
+def _is_operator(request: HttpRequest) -> bool:
+    return bool(request.user.is_active and request.user.is_superuser)  # type: ignore[union-attr]
+
+
+def _mine(rows: QuerySet[Any], request: HttpRequest, path: str) -> QuerySet[Any]:
+    """Operators see every workspace, other staff those whose admin or owner they are. `path` leads to it."""
+    if _is_operator(request):
+        return rows
+    mine = Workspace.objects.filter(
+        memberships__user_id=request.user.pk, memberships__role__in=[Role.ADMIN, Role.OWNER]
+    )
+    return rows.filter(**{f"{path}__in" if path else "pk__in": mine})
