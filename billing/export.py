@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Q
 
 from billing.models import Attempt
+from billing.selectors import attempts_of
 from nexus_core.usage import pico_to_usd
+from workspaces.access import Actor
 
 COLUMNS = (
     "id",
@@ -45,14 +51,24 @@ RISKY = ("=", "+", "-", "@", "\t", "\r", "\n")
 """A cell that begins so is a formula to a spreadsheet."""
 
 
-def csv_lines(attempts: Iterable[Attempt]) -> Iterator[str]:
-    """The header and one line per request; an unpriced cost is an empty cell."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    for row in [COLUMNS]:
-        yield _line(writer, buffer, row)
-    for attempt in attempts:
-        yield _line(writer, buffer, [_cell(value) for value in _values(attempt)])
+PAGE = 2000
+
+Place = tuple[datetime, UUID]
+
+
+def csv_header() -> str:
+    return _lines([COLUMNS])
+
+
+def csv_page(actor: Actor, chosen: str, after: Place | None) -> tuple[str, Place | None]:
+    """The next lines, newest first, and where to go on (`None`: that was all). An unpriced cost is empty."""
+    attempts = attempts_of(actor, chosen).order_by("-reserved_at", "-id")
+    if after is not None:
+        moment, last = after
+        attempts = attempts.filter(Q(reserved_at__lt=moment) | Q(reserved_at=moment, id__lt=last))
+    rows = list(attempts[:PAGE])
+    place = (rows[-1].reserved_at, rows[-1].pk) if len(rows) == PAGE else None
+    return _lines([_cell(value) for value in _values(row)] for row in rows), place
 
 
 def _values(row: Attempt) -> tuple[object, ...]:
@@ -100,8 +116,7 @@ def _cell(value: object) -> str:
     return f"'{text}" if isinstance(value, str) and text.startswith(RISKY) else text
 
 
-def _line(writer: object, buffer: io.StringIO, row: Iterable[object]) -> str:
-    buffer.seek(0)
-    buffer.truncate()
-    writer.writerow(row)  # type: ignore[attr-defined]
+def _lines(rows: Iterable[Iterable[object]]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer).writerows(rows)
     return buffer.getvalue()

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from django.db.models import Count, F, Q, QuerySet, Sum, Window
+from django.db.models import Count, F, Max, Q, QuerySet, Sum, Window
 from django.db.models.functions import RowNumber, TruncDate
 from django.utils import timezone
 
@@ -29,7 +29,7 @@ GroupBy = Literal["agent", "user", "model", "provider", "conversation", "day"]
 RANGES: tuple[Range, ...] = ("today", "week", "month", "all")
 GROUPS: tuple[GroupBy, ...] = ("agent", "user", "model", "provider", "conversation", "day")
 
-MOST_GROUPS = 500
+DAYS = {"today": 1, "week": 7, "month": 30}
 
 Namer = Callable[[Actor, Iterable[UUID]], dict[UUID, str]]
 """Titles of those conversations that the actor may read."""
@@ -51,33 +51,27 @@ def zone_of(user: User) -> ZoneInfo:
 
 
 def range_start(chosen: str, zone: ZoneInfo, now: datetime | None = None) -> datetime | None:
-    """Where a range begins: today and the month at their midnight, the week with six days before today;
-    `None` for all. Raises `Invalid` for another word."""
+    """Where a range of the person's own days begins, today included; `None` for all. Raises `Invalid`."""
+    if chosen not in RANGES:
+        raise Invalid(f"range must be one of {', '.join(RANGES)}, not {chosen!r}.")
+    if chosen == "all":
+        return None
     today = (now or timezone.now()).astimezone(zone).date()
-    match chosen:
-        case "today":
-            first = today
-        case "week":
-            first = today - timedelta(days=6)
-        case "month":
-            first = today.replace(day=1)
-        case "all":
-            return None
-        case _:
-            raise Invalid(f"range must be one of {', '.join(RANGES)}, not {chosen!r}.")
-    return datetime.combine(first, time.min, tzinfo=zone)
+    return datetime.combine(today - timedelta(days=DAYS[chosen] - 1), time.min, tzinfo=zone)
 
 
-def attempts_of(actor: Actor, chosen: str) -> QuerySet[Attempt]:
-    """The provider requests of the actor's workspace in that range of the actor's time."""
+def attempts_of(actor: Actor, chosen: str, *, conversation_id: UUID | None = None) -> QuerySet[Attempt]:
+    """The provider requests of the actor's workspace in that range of the actor's time, or of one conversation."""
     found = Attempt.objects.filter(workspace_id=actor.workspace_id).exclude(status=Attempt.Status.RELEASED)
+    if conversation_id is not None:
+        found = found.filter(conversation_id=conversation_id)
     start = range_start(chosen, zone_of(actor.user))
     return found if start is None else found.filter(reserved_at__gte=start)
 
 
-def usage_totals(actor: Actor, chosen: str) -> dict[str, Any]:
-    """One line for the whole range, on the wire."""
-    attempts = attempts_of(actor, chosen).order_by()
+def usage_totals(actor: Actor, chosen: str, *, conversation_id: UUID | None = None) -> dict[str, Any]:
+    """One line for the whole range, on the wire; of one conversation on demand (access is the caller's matter)."""
+    attempts = attempts_of(actor, chosen, conversation_id=conversation_id).order_by()
     line = _Line.of(attempts.aggregate(**_SUMS))
     return {
         **line.to_wire(),
@@ -127,6 +121,12 @@ def attempts_of_run(run_id: UUID) -> list[dict[str, Any]]:
         attempt_wire(row)
         for row in Attempt.objects.filter(run_id=run_id).order_by("reserved_at", "step", "number")
     ]
+
+
+def agents_last_used(agent_ids: Iterable[UUID]) -> dict[UUID, datetime]:
+    """When a model was asked last for each agent."""
+    rows = Attempt.objects.filter(agent_id__in=list(agent_ids)).order_by().values("agent_id")
+    return dict(rows.annotate(at=Max("reserved_at")).values_list("agent_id", "at"))
 
 
 def attempt_wire(row: Attempt) -> dict[str, Any]:

@@ -6,9 +6,11 @@ from django.utils import timezone
 
 from agents.providers import table
 from agents.seeds import on_seed
+from agents.selectors import register_last_used
 from agents.shipped import AGENTS
 from billing.models import PriceVersion
 from billing.prices import price_sheet_for
+from billing.selectors import agents_last_used
 
 
 def prices_seed() -> int:
@@ -26,6 +28,7 @@ def prices_seed() -> int:
 def register() -> None:
     """Called once, when the apps are ready."""
     on_seed(_seed)
+    register_last_used(agents_last_used)
 
 
 def _seed() -> str:
