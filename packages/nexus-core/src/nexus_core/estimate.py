@@ -6,7 +6,9 @@ installed, else four UTF-8 bytes to a token. Either way `Usage.estimated` is set
 
 from __future__ import annotations
 
+import asyncio
 import json
+import warnings
 import warnings
 from collections.abc import Callable
 from functools import cache
@@ -58,6 +60,12 @@ def _text_of(part: Part) -> str:
             return ""
 
 
+async def ready() -> None:
+    """Loads the vocabulary in a thread, which takes a moment the first time; a host calls it at its start."""
+    if not _counter.cache_info().currsize:
+        await asyncio.to_thread(_counter)
+
+
 @cache
 def _counter() -> Callable[[str], int]:
     try:
@@ -66,6 +74,8 @@ def _counter() -> Callable[[str], int]:
         return lambda text: max(1, -(-len(text.encode("utf-8", "replace")) // 4))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # how it reads its vocabulary out of the wheel
+        with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # it opens its vocabulary the old way
         encoding = get_encoding("o200k_base")
 
     def count(text: str) -> int:

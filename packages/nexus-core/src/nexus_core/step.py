@@ -17,7 +17,7 @@ from typing import Literal
 from .chunks import Chunk, ContentChunk, MetadataChunk, ReasoningChunk
 from .context import ExecutionContext
 from .errors import LLMError, RunCancelled, StreamBroken
-from .estimate import count_tokens
+from .estimate import count_tokens, ready
 from .fallback import Route, error_to_tell, falls_back
 from .messages import Part, ReasoningPart, TextPart, ToolCallPart
 from .ports import Attempt, AttemptOutcome, Ports, Settled
@@ -151,6 +151,8 @@ class _Request:
                         self._show(chunk)
                         yield chunk
                     if isinstance(event, Stop):
+                        if event.usage is None:
+                            await ready()
                         self._complete(event, attempt, started)
                         return
             self.error = StreamBroken(
@@ -211,6 +213,7 @@ class _Request:
     async def _settle(
         self, attempt: Attempt, status: Literal["failed", "cancelled", "cut"], started: float
     ) -> None:
+        await ready()
         meter = self._step._ports.meter
         outcome = self._outcome(status, started)
         settled = meter.price(attempt, outcome)
