@@ -26,6 +26,9 @@ LOCAL_WINDOW = 4096
 MODEL_KIND = "model"
 """The kind of agents that need no class."""
 
+DEMO_DELAY = 0.015
+"""Seconds between two words of the demo, so that one sees it stream."""
+
 log = logging.getLogger(__name__)
 
 
@@ -96,8 +99,12 @@ def _route(provider: str, model: str, workspace_id: UUID, user_id: UUID | None) 
         return Route(UnavailableProvider(provider, missing), model)
     try:
         key = key_for(spec, workspace_id=workspace_id, user_id=user_id)
+        pace = {"delay": DEMO_DELAY} if spec.wire == "scripted" else {}
         return Route(
-            create_provider(spec, key=key, base_url=address_of(spec), data_dir=settings.NEXUS_DATA_DIR), model
+            create_provider(
+                spec, key=key, base_url=address_of(spec), data_dir=settings.NEXUS_DATA_DIR, **pace
+            ),
+            model,
         )
     except LLMError as fault:
         return Route(UnavailableProvider(provider, fault), model)

@@ -7,7 +7,7 @@ To the whole workspace go only ids, names and numbers, never text of a conversat
 from __future__ import annotations
 
 from realtime.activity import activity_record
-from realtime.frames import make_frame
+from realtime.frames import Frame, make_frame
 from realtime.publish import publish
 from realtime.rooms import conversation_room, user_room, workspace_room
 
@@ -36,11 +36,14 @@ def announce_new_conversation(conversation: Conversation) -> None:
     announce_conversation(conversation, live="queued")
 
 
-def announce_message(conversation: Conversation, message: Message) -> None:
-    publish(
-        conversation_room(conversation.pk),
-        make_frame("message.created", conversationId=str(conversation.pk), message=message_wire(message)),
+def message_frame(message: Message) -> Frame:
+    return make_frame(
+        "message.created", conversationId=str(message.conversation_id), message=message_wire(message)
     )
+
+
+def announce_message(conversation: Conversation, message: Message) -> None:
+    publish(conversation_room(conversation.pk), message_frame(message))
 
 
 def announce_queued(conversation: Conversation, run: Run) -> None:
@@ -57,9 +60,7 @@ def announce_finished(conversation: Conversation, run: Run, answer: Message | No
     room = conversation_room(conversation.pk)
     wire = run_wire(run)
     if answer is not None:
-        publish(
-            room, make_frame("message.created", conversationId=str(conversation.pk), message=message_wire(answer))
-        )
+        publish(room, message_frame(answer))
     publish(
         room,
         make_frame(
@@ -84,10 +85,6 @@ def announce_finished(conversation: Conversation, run: Run, answer: Message | No
             cost=wire["cost"],
         ),
     )
-
-
-def announce_tool_call(conversation_id: str, data: dict[str, object]) -> None:
-    publish(conversation_room(conversation_id), make_frame("tool_call.updated", conversationId=conversation_id, **data))
 
 
 def record_asked(run: Run) -> None:

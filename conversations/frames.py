@@ -18,6 +18,7 @@ from realtime.wire import Wire
 
 from .access import access_conversation, access_run, as_uuid
 from .database import in_database
+from .events import message_frame
 from .models import Run
 from .selectors import snapshot
 from .services.run_cancel import run_cancel
@@ -102,6 +103,8 @@ async def start(socket: NexusConsumer, frame: RunStart) -> dict[str, Any]:
     room = conversation_room(started.conversation.pk)
     if not socket.is_in(room):
         socket.join(room)
+        # The message was announced before this socket could be in the room; it follows the answer.
+        socket.receive(room, [message_frame(started.message)])
         socket.follow_after_answer(str(started.run.pk), 0)
     return {
         "type": "run.accepted",

@@ -227,8 +227,6 @@ class Runner:
                         activity = "running a tool" if chunk.status == "RUNNING" else "thinking"
                         agent_working(**where, name=name, icon=icon, activity=activity)
                     await recorder.add(chunk)
-                    if isinstance(chunk, ToolCallChunk):
-                        events.announce_tool_call(str(run.conversation_id), {"runId": str(run.pk), **chunk.data})
             finally:
                 await aclose(stream)
             await recorder.flush()

@@ -18,10 +18,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import orjson
 from django.db import Error, connection, transaction
 
 from nexus_core.errors import RunFenced
-from realtime.frames import Frame
+from realtime.frames import Frame, make_frame
 from realtime.publish import publish
 from realtime.rooms import conversation_room
 
@@ -62,6 +63,17 @@ def frame_of(run_id: str, conversation_id: str, row: Row) -> Frame:
         f'{{"type":"chunk","runId":"{run_id}","conversationId":"{conversation_id}","seq":{row.seq},"chunk":{row.wire}}}'
     )
     return Frame(text=text, type="chunk", run_id=run_id, seq=row.seq)
+
+
+def frames_of(batch: Batch) -> list[Frame]:
+    """What the watchers of a conversation are told of these rows: the chunks, and tool calls by name."""
+    run_id, conversation_id = str(batch.run_id), str(batch.conversation_id)
+    frames = [frame_of(run_id, conversation_id, row) for row in batch.rows]
+    for row in batch.rows:
+        if row.type == "tool_call":
+            call = orjson.loads(row.wire)["data"]
+            frames.append(make_frame("tool_call.updated", runId=run_id, conversationId=conversation_id, **call))
+    return frames
 
 
 class LogWriter:
@@ -198,8 +210,7 @@ def _commit(batches: Sequence[Batch]) -> list[tuple[Batch, BaseException | None]
         if batch.run_id not in alive:
             out.append((batch, RunFenced(f"run {batch.run_id} has another owner than epoch {batch.epoch}")))
             continue
-        run_id, conversation_id = str(batch.run_id), str(batch.conversation_id)
-        batch.frames = [frame_of(run_id, conversation_id, row) for row in batch.rows]
+        batch.frames = frames_of(batch)
         out.append((batch, None))
     return out
 
