@@ -75,6 +75,7 @@ def shell(request: HttpRequest, actor: Actor, *, here: str) -> dict[str, Any]:
             "id": str(actor.user_id),
             "name": actor.user.display_name,
             "theme": actor.user.theme,
+            "timezone": zone_of(actor.user).key,
             "shortcutsEnabled": actor.user.shortcuts_enabled,
             "role": actor.role,
         },

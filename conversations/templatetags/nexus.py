@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from nexus_core.usage import PICO_PER_USD
 
-from ..markdown import to_html
+from ..markdown import to_page_html
 
 register = template.Library()
 
@@ -23,14 +23,17 @@ register = template.Library()
 def icon(name: str, size: str = "") -> SafeString:
     """A Lucide icon from the sprite: `{% icon "search" %}`, small with `"s"`."""
     return format_html(
-        '<svg class="i {}" aria-hidden="true"><use href="{}#{}"></use></svg>', size, static("dist/icons.svg"), name
+        '<svg class="i {}" aria-hidden="true"><use href="{}#{}"></use></svg>',
+        size,
+        static("dist/icons.svg"),
+        name,
     )
 
 
 @register.filter
 def markdown(text: str) -> SafeString:
     """Markdown to HTML, sanitised last; remote images become links."""
-    return mark_safe(to_html(text or ""))  # noqa: S308  (to_html ends with the sanitiser)
+    return mark_safe(to_page_html(text or ""))  # noqa: S308  (to_page_html ends with the sanitiser)
 
 
 @register.filter
@@ -49,6 +52,18 @@ def seconds(ms: int | None) -> str:
     if ms is None:
         return "–"
     return f"{ms / 1000:.2f} s" if ms < 1000 else f"{ms / 1000:.1f} s"
+
+
+@register.filter
+def whole_seconds(ms: int | None) -> str:
+    """`6012` → `6 s`, as the browser counts thinking."""
+    return "a moment" if not ms or ms < 500 else f"{round(ms / 1000)} s"
+
+
+@register.filter
+def paragraphs(text: str) -> list[str]:
+    """A person's words, cut at empty lines; line breaks inside stay."""
+    return [part for part in re.split(r"\n{2,}", text or "") if part.strip()]
 
 
 @register.filter
@@ -78,11 +93,22 @@ def pretty(value: Any) -> str:
 
 
 @register.filter
+def failure(error: Any) -> str:
+    """Why a tool failed, as one sentence."""
+    text = (error.get("message") if isinstance(error, dict) else str(error or "")) or "The tool failed."
+    return text if text[-1] in ".!?" else f"{text}."
+
+
+@register.filter
 def words(value: Any) -> str:
     """What a tool was asked, in a line: `{"query": "budget", "limit": 5}` → `budget, 5`."""
     if not isinstance(value, dict):
         return str(value or "")
-    plain = [str(item) for item in value.values() if isinstance(item, (str, int, float)) and not isinstance(item, bool)]
+    plain = [
+        str(item)
+        for item in value.values()
+        if isinstance(item, (str, int, float)) and not isinstance(item, bool)
+    ]
     return ", ".join(plain)[:120]
 
 
@@ -111,8 +137,10 @@ def grouped(value: int | None) -> str:
 
 @register.filter
 def money(value: str | None) -> str:
-    """A decimal string of US dollars for people: `$0.0124`; null is unpriced."""
-    return "unpriced" if value is None else f"${float(value):,.4f}"
+    """A decimal string of US dollars for people: `$0.0124`, `$18.42`; null is unpriced."""
+    if value is None:
+        return "unpriced"
+    return f"${float(value):,.2f}" if float(value) >= 1 else f"${float(value):,.4f}"
 
 
 @register.filter

@@ -153,7 +153,7 @@ export function waterfall(run, now) {
     if (item.kind === "tool") {
       if (!step && !toolRows.length) openStep(index);
       closeStep(item.startedAt);
-      const row = { id: item.toolId, label: item.call.toolName, kind: "tool", state: item.call.status, start: item.startedAt, end: item.endedAt, itemIndex: index };
+      const row = { id: item.toolId, label: item.call.toolName, kind: "tool", state: item.call.status, start: item.startedAt, end: item.endedAt, durationMs: item.call.durationMs ?? null, itemIndex: index };
       rows.push(row);
       toolRows.push(row);
       cursor = Math.max(cursor, item.endedAt ?? item.startedAt);

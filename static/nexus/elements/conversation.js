@@ -26,7 +26,7 @@ export class NexusConversation extends HTMLElement {
     this.log = this.querySelector('[role="log"]');
     if (!this.log) return;
     this.jump = h("button.btn.sm.jump", { type: "button", hidden: true, onclick: () => this.toEnd() }, icon("arrow-down", "s"), h("span", {}, "Jump to the latest"));
-    this.parentElement.querySelector(".dock > div")?.prepend(this.jump);
+    document.querySelector(".dock > div")?.prepend(this.jump);
     this.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     // Opening a row at the end must not push it away from the pointer.
     this.addEventListener("click", (event) => event.target.closest("summary") && this.#hold());

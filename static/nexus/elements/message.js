@@ -37,6 +37,10 @@ export class NexusMessage extends HTMLElement {
     const adopted = !this.#built && this.childElementCount > 0 && !entry.pending && !(entry.run && isLive(entry.run));
     if (!this.#built && !adopted) this.#build();
     if (this.#built && !this.#editing) this.#render(before);
+    if (!this.#built) {
+      this.#renderStanding();
+      this.#renderEnd();
+    }
     this.#renderActions();
     const live = Boolean(entry.run && isLive(entry.run));
     this.toggleAttribute("live", live);
@@ -181,6 +185,7 @@ export class NexusMessage extends HTMLElement {
   #renderEnd() {
     const { entry, canAct } = this.#view;
     const holder = this.querySelector(".ends");
+    if (!holder) return;
     const lines = ending(entry, this.#view);
     const key = JSON.stringify([lines, canAct]);
     if (holder.dataset.key === key) return;

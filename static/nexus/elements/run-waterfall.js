@@ -80,7 +80,7 @@ export class NexusRunWaterfall extends HTMLElement {
       const lane = element.querySelector(".lane");
       lane.style.setProperty("--s", String(((row.start - start) / span) * 100));
       lane.style.setProperty("--w", String((Math.max(to - row.start, 0) / span) * 100));
-      setText(element.querySelector(".t"), row.state === "PENDING" ? "–" : seconds(to - row.start));
+      setText(element.querySelector(".t"), row.state === "PENDING" ? "–" : seconds(row.durationMs ?? to - row.start));
     });
     const total = run.durationMs ?? end - start;
     const known = run.items.length || run.durationMs !== null || isLive(run);

@@ -83,7 +83,7 @@ export class NexusToolCall extends HTMLElement {
     if (call.status === "UNKNOWN") parts.push(note("circle-help", UNKNOWN_TEXT));
     const panes = [pane("Input", call.input)];
     if (call.status === "COMPLETED") panes.push(pane("Result", call.result, true));
-    else if (call.status === "RUNNING") panes.push(h("div", {}, h("h3", {}, "Result"), h("p.mut", {}, "Not there yet")));
+    else if (call.status === "RUNNING") panes.push(h("div", {}, h("p.cap", {}, "Result"), h("p.mut", {}, "Not there yet")));
     parts.push(h(`div.io${panes.length === 1 ? ".one" : ""}`, {}, ...panes));
     body.replaceChildren(...parts);
   }
@@ -101,7 +101,7 @@ function note(iconName, text) {
 function pane(title, value, withSize = false) {
   const text = JSON.stringify(value ?? null, null, 2) ?? "null";
   const size = withSize ? h("span", {}, bytes(new Blob([text]).size)) : null;
-  return h("div", {}, h("h3", {}, h("span", {}, title), size), jsonPre(text.length > MOST ? `${text.slice(0, MOST)}\n…` : text));
+  return h("div", {}, h("p.cap", {}, h("span", {}, title), size), jsonPre(text.length > MOST ? `${text.slice(0, MOST)}\n…` : text));
 }
 
 /** JSON in colours, made of nodes: nothing in a result can become markup. */

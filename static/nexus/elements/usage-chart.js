@@ -25,7 +25,7 @@ export class NexusUsageChart extends HTMLElement {
     const every = Math.ceil(days.length / 15);
     days.forEach((day, index) => bars.append(this.#bar(day, top, index % every === 0)));
     plot.append(h("div.gl", {}, h("i"), h("i"), h("i")), bars);
-    this.replaceChildren(h("ul.lg", {}, ...PARTS.map(([colour, name]) => h("li", {}, h(`i.${colour}`), name))), plot);
+    this.replaceChildren(h("ul.legend", {}, ...PARTS.map(([colour, name]) => h("li", {}, h(`i.${colour}`), name))), plot);
   }
 
   #bar(day, top, labelled) {

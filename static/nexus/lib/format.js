@@ -26,16 +26,30 @@ export function wholeSeconds(ms) {
   return value < 100 ? `${value} s` : `${Math.floor(value / 60)} min ${value % 60} s`;
 }
 
+/** The person's own time zone, which the server draws in as well; the browser's until it is told. */
+let zone;
+
+/** @param {string} name e.g. `Europe/Oslo` */
+export function setTimeZone(name) {
+  try {
+    new Intl.DateTimeFormat("en-GB", { timeZone: name });
+    zone = name;
+  } catch {
+    zone = undefined; // a name that this browser does not know
+  }
+}
+
 /** Time of day, `14:02`. */
 export function clock(value) {
   const date = new Date(value);
   if (Number.isNaN(date.getTime())) return "";
-  return `${String(date.getHours()).padStart(2, "0")}:${String(date.getMinutes()).padStart(2, "0")}`;
+  return date.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: zone });
 }
 
 /** `Friday 20 November`. */
 export function day(value) {
-  return new Date(value).toLocaleDateString("en-GB", { weekday: "long", day: "numeric", month: "long" });
+  const text = new Date(value).toLocaleDateString("en-GB", { weekday: "long", day: "numeric", month: "long", timeZone: zone });
+  return text.replace(",", "");
 }
 
 /** How long ago, in words: `now`, `2 min`, `3 h`, `4 d`. */

@@ -7,6 +7,7 @@ import { offlineBanner } from "../elements/connection.js";
 import { toast } from "../elements/toast.js";
 import { activityLine } from "../lib/activity-words.js";
 import { api, probe } from "../lib/api.js";
+import { setTimeZone } from "../lib/format.js";
 import { schedule } from "../lib/schedule.js";
 import { closeDrawer, openDrawer } from "./dialogs.js";
 import { wireMenus } from "./menus.js";
@@ -24,6 +25,7 @@ export class Shell {
   constructor(state) {
     this.initial = state;
     this.user = state.user;
+    setTimeZone(state.user.timezone);
     this.workspace = state.workspace;
     this.agents = new Map(state.agents.map((agent) => [agent.id, agent]));
     this.client = new NexusClient({
