@@ -69,14 +69,14 @@ async def ready() -> None:
 @cache
 def _counter() -> Callable[[str], int]:
     try:
-        from bpe_openai import get_encoding
+        with warnings.catch_warnings():
+            # It reads its vocabulary out of the wheel in an old way, already when it is imported.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            from bpe_openai import get_encoding
+
+            encoding = get_encoding("o200k_base")
     except ImportError:
         return lambda text: max(1, -(-len(text.encode("utf-8", "replace")) // 4))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # how it reads its vocabulary out of the wheel
-        with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # it opens its vocabulary the old way
-        encoding = get_encoding("o200k_base")
 
     def count(text: str) -> int:
         return len(encoding.encode_ordinary(text.encode("utf-8", "replace").decode()))
