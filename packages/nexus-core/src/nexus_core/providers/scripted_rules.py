@@ -85,7 +85,7 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "update_profile",
-        r"\b(?:call me|my name is)\s+(?P<rest>[\w'’-]+(?:\s+[A-Z][\w'’-]+)*)",
+        r"\b(?:call me|my name is)\s+(?P<rest>[\w'’-]+(?:\s+(?-i:[A-Z])[\w'’-]+)*)",
         _rest("name"),
         "Call me Ada",
     ),
