@@ -39,6 +39,15 @@ async def test_it_streams_an_answer_and_one_terminal_chunk():
     assert "estimated" not in done.fields
 
 
+async def test_it_joins_pieces_that_arrived_together_and_passes_single_ones_on():
+    together = [TextDelta("a"), TextDelta("b"), ReasoningDelta("c"), ReasoningDelta("d"), TextDelta("e")]
+    b = bench([[*together, 0.01, TextDelta("f"), 0.01, TextDelta("g"), Stop("end", (), Usage(1))]])
+    shown = [(c.type, c.data) for c in (await b.run()).chunks[:-1]]
+    assert shown == [
+        ("content", "ab"), ("reasoning", "cd"), ("content", "e"), ("content", "f"), ("content", "g"),
+    ]  # fmt: skip
+
+
 async def test_it_sends_system_history_and_limits():
     b = bench([say("ok")], system_prompt="Be brief.", temperature=0.2, max_tokens=77, reasoning="low")
     await b.run("Hi")

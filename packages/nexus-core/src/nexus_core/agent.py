@@ -196,11 +196,8 @@ class ModelAgent(BaseAgent):
         if tools is not None:
             self._tools = Toolset(tools)
 
-    async def stream(self, request: AgentRequest) -> AsyncGenerator[Chunk, None]:
-        spec = self.spec(request.context)
-        async with aclosing(run_loop(spec, request.messages, request.context, request.ports)) as chunks:
-            async for chunk in chunks:
-                yield chunk
+    def stream(self, request: AgentRequest) -> AsyncGenerator[Chunk, None]:
+        return run_loop(self.spec(request.context), request.messages, request.context, request.ports)
 
     def spec(self, context: ExecutionContext) -> RunSpec:
         """What the loop runs for this agent there; premium tools only where the plan has them [T1]."""

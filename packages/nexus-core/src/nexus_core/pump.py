@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from types import TracebackType
@@ -28,12 +27,12 @@ _log = logging.getLogger(__name__)
 
 
 class EventPump:
-    """`async with EventPump(events, cancelled) as pump: async for event in pump`; cancel raises `RunCancelled`."""
+    """`async with EventPump(events, cancelled) as pump: while events := await pump.take()`."""
 
     def __init__(self, events: AsyncGenerator[ModelEvent, None], cancelled: asyncio.Event) -> None:
         self._events = events
         self._cancelled = cancelled
-        self._buffer: deque[ModelEvent] = deque()
+        self._buffer: list[ModelEvent] = []
         self._wake: asyncio.Future[None] | None = None
         self._room = asyncio.Event()
         self._error: Exception | None = None
@@ -48,27 +47,28 @@ class EventPump:
         self._watcher.add_done_callback(lambda _: self._notify())
         return self
 
-    def __aiter__(self) -> EventPump:
-        return self
+    async def take(self) -> list[ModelEvent]:
+        """What has arrived since the last time, at least one event; nothing once the stream has ended.
 
-    async def __anext__(self) -> ModelEvent:
+        Raises what the stream raised, and `RunCancelled` (`unread` has the rest then).
+        """
         while True:
             if self._cancelled.is_set():
                 raise RunCancelled("Stopped.")
             if self._buffer:
-                event = self._buffer.popleft()
+                events, self._buffer = self._buffer, []
                 self._room.set()
-                return event
+                return events
             if self._ended:
                 if self._error is not None:
                     raise self._error
-                raise StopAsyncIteration
+                return []
             self._wake = asyncio.get_running_loop().create_future()
             await self._wake
 
     def unread(self) -> list[ModelEvent]:
         """Events that had arrived but were not taken: they left the provider and are paid for."""
-        return list(self._buffer)
+        return self._buffer
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -8,6 +8,7 @@ has been streamed, a failure is final: two answers are never stitched together.
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
@@ -75,7 +76,7 @@ class ModelStep:
     ) -> None:
         self.completed: Completed | None = None
         self.spent: list[Settled] = []
-        self.text = ""
+        self._text: list[str] = []
         self._index = index
         self._routes = routes
         self._build = build
@@ -83,6 +84,10 @@ class ModelStep:
         self._ports = ports
         self._retry = retry
         self._requests = 0
+
+    @property
+    def text(self) -> str:
+        return "".join(self._text)
 
     async def run(self) -> AsyncGenerator[Chunk, None]:
         """Raises `LLMError` when all routes failed or after a visible chunk, `RunCancelled`, `BudgetExceeded`."""
@@ -143,18 +148,22 @@ class _Request:
         pump = self._pump = EventPump(route.provider.stream(request), step._context.cancelled)
         try:
             async with pump:
-                async for event in pump:
+                while events := merged(await pump.take()):
                     self._answering = True
-                    for chunk in self._chunks_of(event):
-                        if self._first_token_at is None:
-                            self._first_token_at = ports.clock.monotonic()
-                        self._show(chunk)
-                        yield chunk
-                    if isinstance(event, Stop):
-                        if event.usage is None:
-                            await ready()
-                        self._complete(event, attempt, started)
-                        return
+                    for number, event in enumerate(events):
+                        if step._context.cancelled.is_set():
+                            self._streamed.extend(map(_text_of, events[number:]))
+                            raise RunCancelled("Stopped.")
+                        for chunk in self._chunks_of(event):
+                            if self._first_token_at is None:
+                                self._first_token_at = ports.clock.monotonic()
+                            self._show(chunk)
+                            yield chunk
+                        if isinstance(event, Stop):
+                            if event.usage is None:
+                                await ready()
+                            self._complete(event, attempt, started)
+                            return
             self.error = StreamBroken(
                 f"{route.provider.name} ended its answer without a stop reason.",
                 provider=route.provider.name,
@@ -202,7 +211,7 @@ class _Request:
     def _show(self, chunk: Chunk) -> None:
         self.visible = True
         if isinstance(chunk, ContentChunk):
-            self._step.text += chunk.text
+            self._step._text.append(chunk.text)
 
     def _complete(self, stop: Stop, attempt: Attempt, started: float) -> None:
         stop = replace(stop, parts=tuple(_signed(part, self._route.provider.name) for part in stop.parts))
@@ -259,6 +268,21 @@ class _Request:
         if self._pump is None or not self._pump.started:
             return False
         return self.error.sent if self.error else True
+
+
+def merged(events: list[ModelEvent]) -> list[ModelEvent]:
+    """The events with neighbouring pieces of one kind joined: whoever reads slower than the provider
+    writes gets fewer, longer chunks, and whoever keeps up gets them one by one."""
+    if len(events) < 2:
+        return events
+    out: list[ModelEvent] = []
+    for kind, group in itertools.groupby(events, type):
+        pieces = list(group)
+        if kind is TextDelta or kind is ReasoningDelta:
+            out.append(kind("".join(map(_text_of, pieces))))
+        else:
+            out.extend(pieces)
+    return out
 
 
 def _as_chunks(pieces: list[Piece]) -> list[Chunk]:
