@@ -28,6 +28,7 @@ MOST_TERMS = 20
 # The expression that the index is on, letter for letter: another one would read every message.
 POSTGRES_WORDS = "to_tsvector('simple', regexp_replace(left(content, 200000), '[!-/:-@[-`{-~]+', ' ', 'g'))"
 BEFORE, AFTER = 60, 140
+SEARCH = "/search "
 
 _TERM = re.compile(r'"([^"]+)"|(\S+)')
 _WORD = re.compile(r"[^\W_]+")
@@ -72,6 +73,9 @@ def search_messages(actor: Actor, query: str, limit: int = 50, offset: int = 0) 
             superseded=False,
             role__in=[Message.Role.USER, Message.Role.ASSISTANT],
         )
+        # A search is not its own result.
+        .exclude(role=Message.Role.USER, content__startswith=SEARCH)
+        .exclude(parent__content__startswith=SEARCH)
         .select_related("conversation", "author")
         .order_by("-created_at", "-number")
     )

@@ -89,7 +89,7 @@ async def test_it_answers_foreign_and_absent_alike_before_it_reads_the_body(engi
         assert len(foreign.content) == len(nowhere.content)
     assert error_of(await viewer.patch(f"/api/conversations/{one['id']}", b"{broken")) == (403, "forbidden")
     assert error_of(await viewer.post("/api/conversations", {"title": "x"})) == (403, "forbidden")
-    other = await stranger.get(f"/api/conversations/{one['id']}?workspace=home")
+    other = await stranger.get(f"/api/conversations/{one['id']}?workspace={alice.workspace.slug}")
     assert error_of(other) == (404, "not_found"), "?workspace= opens no foreign one"
 
 

@@ -1,0 +1,110 @@
+"""The OpenAPI document and the API hold each other to their word.
+
+Server-sent events are left out: they have no end that a generated request could wait for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from django.contrib.staticfiles import finders
+from django.core.asgi import get_asgi_application
+from django.test import AsyncClient
+from hypothesis import HealthCheck, settings
+from limits import parse
+from schemathesis.checks import CHECKS
+
+from conversations.api import invoke
+from nexus_site.api import api as nexus_api
+from workspaces import limits
+from workspaces.access import Actor
+from workspaces.services import token_create
+
+STREAMS = r"/stream$"
+ALWAYS = ("401", "403", "404", "422", "429")
+
+
+def document() -> dict[str, Any]:
+    schema: dict[str, Any] = nexus_api.get_openapi_schema()
+    return schema
+
+
+def operations() -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, methods in document()["paths"].items():
+        for method, operation in methods.items():
+            yield f"{method.upper()} {path}", operation
+
+
+def test_it_declares_how_every_operation_refuses():
+    found = dict(operations())
+    assert len(found) > 30
+    for name, operation in found.items():
+        answers = {str(status): answer for status, answer in operation["responses"].items()}
+        for status in ALWAYS:
+            schema = answers[status]["content"]["application/json"]["schema"]
+            assert schema == {"$ref": "#/components/schemas/Error"}, (name, status)
+        if "requestBody" in operation:
+            assert {"400", "413"} <= set(answers), name
+        assert any(status.startswith("2") for status in answers), name
+        assert operation["summary"], name
+    ids = [operation["operationId"] for operation in found.values()]
+    assert len(set(ids)) == len(ids)
+
+
+def test_it_has_the_addresses_of_the_protocol():
+    paths = {re.sub(r"\{[^}]+\}", "{}", name) for name, _ in operations()}
+    wanted = """
+        GET /api/agents | POST /api/agents | GET /api/agents/{} | PATCH /api/agents/{} | DELETE /api/agents/{}
+        POST /api/invoke | POST /api/agents/stream | GET /api/runs/{} | GET /api/runs/{}/chunks | GET /api/runs/{}/stream
+        POST /api/runs/{}/cancel | POST /api/runs/{}/resume | GET /api/conversations | POST /api/conversations
+        GET /api/conversations/{} | PATCH /api/conversations/{} | DELETE /api/conversations/{}
+        GET /api/conversations/{}/messages | GET /api/conversations/{}/export | GET /api/conversations/{}/tool-calls
+        GET /api/messages/{}/tool-calls | GET /api/tool-calls/{} | GET /api/search | GET /api/presence
+        GET /api/activities | GET /api/usage | GET /api/usage/export.csv | POST /api/ws-ticket | POST /api/files
+        DELETE /api/tokens/{}
+    """
+    assert {name.strip() for name in re.split(r"[|\n]", wanted) if name.strip()} <= paths
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_it_shows_the_documentation_without_any_other_host():
+    client = AsyncClient()
+    page = (await client.get("/api/docs")).content.decode()
+    assert not re.search(r"(src|href)=[\"']?(https?:)?//", page)
+    assets = re.findall(r"(?:src|href)=\"/static/([^\"]+)\"", page)
+    assert any(name.endswith("swagger-ui-bundle.js") for name in assets)
+    assert all(finders.find(re.sub(r"\.[0-9a-f]{12}\.", ".", name)) for name in assets)
+    assert (await client.get("/api/openapi.json")).json()["info"]["title"] == "Nexus"
+
+
+@pytest.fixture
+def api(alice: Actor, transactional_db: None, monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Any) -> Any:
+    settings.MEDIA_ROOT = tmp_path
+    # Nothing executes runs here: whoever waits for one is told that it goes on.
+    monkeypatch.setattr(invoke, "MOST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(limits, "LIMITS", dict.fromkeys(limits.LIMITS, parse("1000000/minute")))
+    text = token_create(user=alice.user, workspace=alice.workspace, name="fuzz").text
+    loaded = schemathesis.openapi.from_asgi("/api/openapi.json", get_asgi_application())
+    loaded.config.update(headers={"Authorization": f"Bearer {text}"})
+    return loaded
+
+
+fuzzed = schemathesis.pytest.from_fixture("api").exclude(path_regex=STREAMS)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@fuzzed.parametrize()
+@settings(
+    max_examples=10,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+def test_it_keeps_its_word(case: Any) -> None:
+    """Whatever is sent: no server error, only declared answers, of the declared shape."""
+    case.call_and_validate()
