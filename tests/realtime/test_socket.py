@@ -1,0 +1,96 @@
+"""The socket's manners: welcome, answers, refusals, limits."""
+
+from __future__ import annotations
+
+import pytest
+
+from workspaces.access import Actor
+
+from .conftest import Connect
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+async def test_it_says_who_you_are_first(connect: Connect, alice: Actor) -> None:
+    socket = await connect(alice)
+    welcome = socket.seen[0]
+    assert welcome["type"] == "welcome"
+    assert welcome["user"] == {"id": str(alice.user_id), "name": "Alice"}
+    assert welcome["workspace"]["slug"] == "acme"
+    assert welcome["protocol"] == 1
+    assert welcome["heartbeatSeconds"] == 30
+    assert welcome["connectionId"]
+
+
+async def test_it_repeats_the_id_of_a_frame_in_its_answer(connect: Connect, alice: Actor) -> None:
+    socket = await connect(alice)
+    assert await socket.ask({"type": "ping", "id": "p-1"}, "pong") == {"type": "pong", "id": "p-1"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        ("{broken", "invalid_json"),
+        ('"text"', "invalid_frame"),
+        ("[1, 2]", "invalid_frame"),
+        ("{}", "invalid_frame"),
+        ('{"type": 7}', "invalid_frame"),
+        ('{"type": "no.such.frame"}', "unknown_frame"),
+        ('{"type": "presence.update", "activity": "dancing"}', "invalid_frame"),
+        ('{"type": "presence.update", "conversationId": "00000000-0000-4000-8000-000000000000"}', "not_found"),
+        ('{"type": "activity.broadcast"}', "invalid_frame"),
+        ("[" * 100_000, "invalid_json"),
+        ('{"type": "ping", "id": "\\ud800"}', "invalid_json"),
+    ],
+)
+async def test_it_answers_a_bad_frame_and_stays_open(connect: Connect, alice: Actor, sent: str, code: str) -> None:
+    socket = await connect(alice)
+    await socket.send(sent)
+    error = await socket.next("error")
+    assert error["code"] == code
+    assert error["message"]
+    await socket.ask({"type": "ping"}, "pong")
+
+
+async def test_it_names_the_bad_field_and_the_frame(connect: Connect, alice: Actor) -> None:
+    socket = await connect(alice)
+    error = await socket.ask({"type": "presence.update", "id": 4, "cursor": {"x": "left", "y": 1}}, "error")
+    assert error["id"] == 4
+    assert "cursor.x" in error["message"]
+
+
+async def test_it_takes_snake_case_and_bytes_too(connect: Connect, alice: Actor) -> None:
+    socket = await connect(alice)
+    await socket.send(b'{"type": "activity.broadcast", "activity_type": "file-opened", "metadata": {}}')
+    assert (await socket.next("activity.recorded", activityType="file-opened"))["userId"] == str(alice.user_id)
+
+
+async def test_it_closes_at_a_frame_over_the_limit(connect: Connect, alice: Actor, settings) -> None:
+    settings.NEXUS_FRAME_BYTES = 1000
+    socket = await connect(alice)
+    await socket.send('{"type":"ping","x":"%s"}' % ("é" * 400))
+    await socket.next("pong")
+    await socket.send('{"type":"ping","x":"%s"}' % ("é" * 500))
+    assert await socket.closes() == 4009
+
+
+async def test_it_closes_at_a_flood(connect: Connect, alice: Actor) -> None:
+    socket = await connect(alice)
+    await socket.send(*[{"type": "ping"}] * 1500)
+    assert await socket.closes() == 4429
+
+
+async def test_it_lets_a_hundred_frames_through_at_once(connect: Connect, alice: Actor) -> None:
+    socket = await connect(alice)
+    await socket.send(*[{"type": "ping", "id": n} for n in range(200)])
+    for n in range(200):
+        await socket.next("pong", id=n)
+
+
+async def test_it_refuses_a_viewers_writes_and_answers_their_reads(connect: Connect, vera: Actor) -> None:
+    socket = await connect(vera)
+    error = await socket.ask({"type": "activity.broadcast", "activityType": "x", "metadata": {}, "id": 1}, "error")
+    assert (error["code"], error["id"]) == ("forbidden", 1)
+    error = await socket.ask({"type": "run.start", "clientId": "c", "agentId": "demo-agent", "input": "hi"}, "error")
+    assert error["code"] == "forbidden"
+    await socket.ask({"type": "ping"}, "pong")
