@@ -16,24 +16,23 @@ import "./elements/connection.js";
 import "./elements/run-waterfall.js";
 import "./elements/toast.js";
 
+import "./elements/usage-chart.js";
+
+import { ConversationPage } from "./pages/conversation.js";
+import { HistoryPage } from "./pages/history.js";
+import { HomePage } from "./pages/home.js";
+import { SettingsPage } from "./pages/settings.js";
 import { Shell } from "./pages/shell.js";
+import { UsagePage } from "./pages/usage.js";
 
-const PAGES = {
-  home: () => import("./pages/home.js").then((module) => module.HomePage),
-  conversation: () => import("./pages/conversation.js").then((module) => module.ConversationPage),
-  history: () => import("./pages/history.js").then((module) => module.HistoryPage),
-  usage: () => import("./pages/usage.js").then((module) => module.UsagePage),
-  settings: () => import("./pages/settings.js").then((module) => module.SettingsPage),
-};
+const PAGES = { home: HomePage, conversation: ConversationPage, history: HistoryPage, usage: UsagePage, settings: SettingsPage };
 
-async function start() {
-  const element = document.getElementById("nexus-state");
-  if (!element) return;
-  const shell = new Shell(JSON.parse(element.textContent));
-  const Page = await PAGES[document.body.dataset.page]?.();
+// All in one go with the definition of the elements: between the two a key press would find nobody who listens.
+const state = document.getElementById("nexus-state");
+if (state) {
+  const shell = new Shell(JSON.parse(state.textContent));
+  const Page = PAGES[document.body.dataset.page];
   const page = Page ? new Page(shell) : null;
   shell.start();
   page?.start();
 }
-
-start();

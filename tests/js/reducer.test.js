@@ -10,7 +10,7 @@ const answer = (id, n, parentId, runId, content = `answer ${id}`) => ({ id, role
 const opened = (fields = {}) => reduce(initialState(), { type: "subscribed", conversation: { id: "c1", title: "T" }, messages: [], runs: [], members: [], presence: [], ...fields });
 const play = (frames, state = opened()) => frames.reduce(reduce, state);
 const chunk = (runId, seq, type, data) => ({ type: "chunk", runId, conversationId: "c1", seq, chunk: { type, data, timestamp: 1_700_000_000_000 + seq } });
-const started = (runId, messageId) => chunk(runId, 1, "metadata", { status: "started", runId, conversationId: "c1", agentId: "demo", messageId });
+const started = (runId, messageId) => chunk(runId, 1, "metadata", { status: "started", runId, conversationId: "c1", agentId: "demo", messageId: `a-${runId}`, questionId: messageId });
 const keys = (state) => thread(state).map((entry) => entry.key);
 
 test("it shows a message, then its answer while it is written, then the stored answer in the same place", () => {
@@ -125,7 +125,7 @@ test("it lays steps and tools on one time axis", () => {
   const stamp = (ms) => 1_700_000_000_000 + ms;
   const timed = (seq, ms, type, data) => ({ type: "chunk", runId: "r1", conversationId: "c1", seq, chunk: { type, data, timestamp: stamp(ms) } });
   const state = play([
-    timed(1, 0, "metadata", { status: "started", messageId: "m1" }),
+    timed(1, 0, "metadata", { status: "started", questionId: "m1" }),
     timed(2, 100, "reasoning", "Hm"),
     timed(3, 500, "tool_call", { toolId: "t1", toolName: "search_messages", status: "RUNNING", input: {} }),
     timed(4, 700, "tool_call", { toolId: "t1", toolName: "search_messages", status: "COMPLETED", input: {}, result: [] }),

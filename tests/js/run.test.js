@@ -18,7 +18,7 @@ function play(chunks, run = newRun("r1")) {
   return chunks.reduce((now, chunk) => applyChunk(now, now.lastSeq + 1, chunk), run);
 }
 
-const STARTED = meta({ status: "started", runId: "r1", conversationId: "c1", agentId: "demo", messageId: "m1" });
+const STARTED = meta({ status: "started", runId: "r1", conversationId: "c1", agentId: "demo", messageId: "m2", questionId: "m1" });
 
 /** A small generator with a fixed seed, so that a failure can be repeated. */
 function randomOf(seed) {

@@ -154,7 +154,8 @@ function applyMetadata(run, data, at) {
         startedAt: at,
         conversationId: data.conversationId ?? run.conversationId,
         agentId: data.agentId ?? run.agentId,
-        promptId: data.messageId ?? run.promptId,
+        promptId: data.questionId ?? run.promptId,
+        answerId: data.messageId ?? run.answerId,
       };
     case "progress": {
       const { status: _status, ...progress } = data;

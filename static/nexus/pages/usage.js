@@ -1,6 +1,4 @@
 /** Usage: the chart over its table. */
-import "../elements/usage-chart.js";
-
 export class UsagePage {
   constructor(shell) {
     this.usage = shell.initial.usage;
