@@ -233,6 +233,12 @@ async def test_it_sends_a_paused_turn_again():
     assert [m.role for m in b.provider.requests[1].messages] == ["user", "assistant"]
 
 
+async def test_it_replays_no_empty_turn():
+    b = bench([say("", reason="pause"), say("done.")])
+    assert (await b.run()).text == "done."
+    assert [m.role for m in b.provider.requests[1].messages] == ["user"]
+
+
 async def test_it_gives_up_on_a_turn_that_pauses_for_ever():
     b = bench([say("x", reason="pause") for _ in range(50)])
     chunks = (await b.run()).chunks

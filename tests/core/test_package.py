@@ -115,6 +115,7 @@ def test_its_wheel_works_alone_in_a_clean_environment(installed):
     out = run(installed, "import nexus_core, sys; print(nexus_core.__file__)")
     assert str(installed.parents[1]) in out
     assert run(installed, NO_DJANGO + readme_script()) == "### Add\n\n5\n"
+    run(installed, NO_DJANGO + IMPORT_ALL)
 
 
 @pytest.mark.slow

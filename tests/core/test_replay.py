@@ -334,3 +334,17 @@ async def test_it_passes_a_fenced_run_on_without_a_word():
     assert ran == []
     assert not any(isinstance(c, ToolCallChunk) for c in chunks)
     assert isinstance(b.agent, ModelAgent)
+
+
+async def test_it_passes_on_that_a_tool_found_the_run_fenced():
+    from nexus_core.errors import RunFenced
+
+    @tool
+    async def writes() -> None:
+        """Writes as an owner that has been replaced."""
+        raise RunFenced("another owner")
+
+    b = bench([call(("writes", {})), say("never")], tools=[writes])
+    with pytest.raises(RunFenced):
+        await b.run()
+    assert [c.status for c in b.journal.calls.values()] == ["RUNNING"]
