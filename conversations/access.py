@@ -36,7 +36,9 @@ def as_uuid(value: UUID | str) -> UUID:
 
 def require_write(actor: Actor) -> None:
     if not actor.can_write:
-        raise Forbidden("Viewers can read along, but not write. Ask an admin of the workspace for another role.")
+        raise Forbidden(
+            "Viewers can read along, but not write. Ask an admin of the workspace for another role."
+        )
 
 
 def access_conversation(actor: Actor, conversation_id: UUID | str, *, write: bool = False) -> Conversation:

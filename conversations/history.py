@@ -28,7 +28,9 @@ DEFAULT_WINDOW = 128_000
 def branch_to(message: Message) -> list[Message]:
     """The messages from the first to this one, by parents, without superseded ones and without
     what stands before the last /clear. One query."""
-    everything = {m.pk: m for m in Message.objects.filter(conversation_id=message.conversation_id).order_by("number")}
+    everything = {
+        m.pk: m for m in Message.objects.filter(conversation_id=message.conversation_id).order_by("number")
+    }
     line: list[Message] = []
     at: Message | None = everything.get(message.pk)
     while at is not None:
@@ -44,7 +46,9 @@ def branch_to(message: Message) -> list[Message]:
     return line
 
 
-def model_messages(line: Sequence[Message], *, window: int = DEFAULT_WINDOW, answer_tokens: int = 4096) -> list[ModelMessage]:
+def model_messages(
+    line: Sequence[Message], *, window: int = DEFAULT_WINDOW, answer_tokens: int = 4096
+) -> list[ModelMessage]:
     """The branch in the provider-neutral form, newest kept first; images are read from their files."""
     budget = max(window - answer_tokens, 1000)
     chosen: list[list[ModelMessage]] = []
@@ -96,7 +100,9 @@ def _result(call: dict[str, Any]) -> ToolResultPart:
         content = json.dumps(call.get("result"), ensure_ascii=False)
         return ToolResultPart(call["toolId"], call["toolName"], content)
     said = call.get("error") or f"The call ended {call['status']}."
-    return ToolResultPart(call["toolId"], call["toolName"], json.dumps({"error": said}, ensure_ascii=False), True)
+    return ToolResultPart(
+        call["toolId"], call["toolName"], json.dumps({"error": said}, ensure_ascii=False), True
+    )
 
 
 def _as_object(value: Any) -> dict[str, Any]:

@@ -30,11 +30,15 @@ class Conversation(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     workspace = models.ForeignKey("workspaces.Workspace", models.CASCADE, related_name="conversations")
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="conversations")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="conversations"
+    )
     title = models.CharField(max_length=200, blank=True)
     titled_by_person = models.BooleanField(default=False)
     agent_slug = models.CharField(max_length=64, blank=True, help_text="The agent that answers by default.")
-    model = models.CharField(max_length=160, blank=True, help_text="provider/model chosen with /model, or empty.")
+    model = models.CharField(
+        max_length=160, blank=True, help_text="provider/model chosen with /model, or empty."
+    )
     status = models.CharField(max_length=16, choices=Status, default=Status.ACTIVE)
     visibility = models.CharField(max_length=16, choices=Visibility, default=Visibility.WORKSPACE)
     message_count = models.PositiveIntegerField(default=0)
@@ -97,20 +101,28 @@ class Message(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages")
     parent = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="children")
-    number = models.PositiveIntegerField(help_text="1, 2, 3 … in the order of arrival within the conversation.")
+    number = models.PositiveIntegerField(
+        help_text="1, 2, 3 … in the order of arrival within the conversation."
+    )
     role = models.CharField(max_length=16, choices=Role)
     content = models.TextField(blank=True)
     parts = models.JSONField(default=list)
-    author = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
     agent_slug = models.CharField(max_length=64, blank=True)
     run_id = models.UUIDField(null=True, blank=True, db_index=True)
     superseded = models.BooleanField(default=False)
-    clears_history = models.BooleanField(default=False, help_text="/clear: earlier messages are no longer sent.")
+    clears_history = models.BooleanField(
+        default=False, help_text="/clear: earlier messages are no longer sent."
+    )
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         ordering = ["number"]
-        constraints = [models.UniqueConstraint(fields=["conversation", "number"], name="message_number_unique")]
+        constraints = [
+            models.UniqueConstraint(fields=["conversation", "number"], name="message_number_unique")
+        ]
 
     def __str__(self) -> str:
         return f"{self.role} #{self.number}"
@@ -129,7 +141,9 @@ class Upload(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     workspace = models.ForeignKey("workspaces.Workspace", models.CASCADE, related_name="+")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
-    conversation = models.ForeignKey(Conversation, models.CASCADE, null=True, blank=True, related_name="uploads")
+    conversation = models.ForeignKey(
+        Conversation, models.CASCADE, null=True, blank=True, related_name="uploads"
+    )
     name = models.CharField(max_length=200)
     media_type = models.CharField(max_length=100)
     size = models.PositiveIntegerField()
@@ -169,7 +183,9 @@ class Run(models.Model):
     body_hash = models.CharField(max_length=64, blank=True)
     policy = models.CharField(max_length=16, default="reject")
     model_override = models.CharField(max_length=160, blank=True)
-    resumed_from = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="resumed_as")
+    resumed_from = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="resumed_as"
+    )
 
     status = models.CharField(max_length=16, choices=Status, default=Status.QUEUED)
     epoch = models.PositiveIntegerField(default=0)
@@ -177,7 +193,9 @@ class Run(models.Model):
     heartbeat_at = models.DateTimeField(null=True, blank=True)
     last_seq = models.PositiveIntegerField(default=0)
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
-    cancelled_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
+    cancelled_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
     superseded = models.BooleanField(default=False)
 
     provider = models.CharField(max_length=64, blank=True)
@@ -190,7 +208,9 @@ class Run(models.Model):
     tokens_cache_read = models.BigIntegerField(default=0)
     tokens_cache_write = models.BigIntegerField(default=0)
     tokens_reasoning = models.BigIntegerField(default=0)
-    cost_input = models.BigIntegerField(null=True, blank=True, default=0, help_text="pico-USD; null: unpriced")
+    cost_input = models.BigIntegerField(
+        null=True, blank=True, default=0, help_text="pico-USD; null: unpriced"
+    )
     cost_output = models.BigIntegerField(null=True, blank=True, default=0)
     estimated = models.BooleanField(default=False)
     confidence = models.FloatField(null=True, blank=True)
@@ -252,7 +272,9 @@ class Step(models.Model):
     epoch = models.PositiveIntegerField()
     last_seq = models.PositiveIntegerField(help_text="Last seq of the run when this step was complete.")
     stop_reason = models.CharField(max_length=32)
-    parts = models.JSONField(default=list, help_text="The assistant turn, replayed unchanged to its provider.")
+    parts = models.JSONField(
+        default=list, help_text="The assistant turn, replayed unchanged to its provider."
+    )
     usage = models.JSONField(default=dict)
     cost_input = models.BigIntegerField(null=True, default=0)
     cost_output = models.BigIntegerField(null=True, default=0)
@@ -310,7 +332,9 @@ class Task(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     workspace = models.ForeignKey("workspaces.Workspace", models.CASCADE, related_name="tasks")
-    conversation = models.ForeignKey(Conversation, models.SET_NULL, null=True, blank=True, related_name="tasks")
+    conversation = models.ForeignKey(
+        Conversation, models.SET_NULL, null=True, blank=True, related_name="tasks"
+    )
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     title = models.CharField(max_length=200)
     detail = models.TextField(blank=True)

@@ -132,7 +132,9 @@ def home(request: HttpRequest, actor: Actor) -> HttpResponse:
     agents = context["agents"]
     ready = [agent for agent in agents if agent["isAvailable"]]
     chosen = next((a for a in ready if a["id"] == request.GET.get("agent")), None)
-    chosen = chosen or next((a for a in ready if a["provider"] == "local"), None) or (ready[0] if ready else None)
+    chosen = (
+        chosen or next((a for a in ready if a["provider"] == "local"), None) or (ready[0] if ready else None)
+    )
     context |= {
         "ready": ready,
         "setting_up": [agent for agent in agents if not agent["isAvailable"]],
@@ -174,7 +176,9 @@ def setup_list(actor: Actor, agents: list[dict[str, Any]], has_conversations: bo
         {
             "done": has_conversations,
             "title": "First question asked" if has_conversations else "Ask a first question",
-            "text": "It is in the list on the left" if has_conversations else "The local model answers at once",
+            "text": "It is in the list on the left"
+            if has_conversations
+            else "The local model answers at once",
         },
     ]
 
@@ -270,7 +274,9 @@ def settings_page(request: HttpRequest, actor: Actor) -> HttpResponse:
     context |= {
         "tokens": tokens_of(actor),
         "keys": provider_keys_of(actor),
-        "providers": sorted({agent["provider"] for agent in context["agents"]} - {"local", "scripted", "ollama"}),
+        "providers": sorted(
+            {agent["provider"] for agent in context["agents"]} - {"local", "scripted", "ollama"}
+        ),
         "zones": sorted(available_zones()),
         "themes": User._meta.get_field("theme").choices,
     }

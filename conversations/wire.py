@@ -56,7 +56,9 @@ def message_wire(message: Message) -> Wire:
         "content": message.content,
         "parts": message.parts,
         "runId": str(message.run_id) if message.run_id else None,
-        "author": person_wire(author) if author else ({"agentId": message.agent_slug} if message.agent_slug else None),
+        "author": person_wire(author)
+        if author
+        else ({"agentId": message.agent_slug} if message.agent_slug else None),
         "agentId": message.agent_slug or None,
         "superseded": message.superseded,
         "createdAt": instant(message.created_at),
@@ -76,7 +78,9 @@ def run_usage(run: Run) -> Usage:
 
 def run_wire(run: Run, *, attempts: Iterable[Wire] | None = None) -> Wire:
     duration = (
-        int((run.finished_at - run.started_at).total_seconds() * 1000) if run.finished_at and run.started_at else None
+        int((run.finished_at - run.started_at).total_seconds() * 1000)
+        if run.finished_at and run.started_at
+        else None
     )
     out: Wire = {
         "id": str(run.pk),

@@ -81,6 +81,14 @@ class NexusAPI(NinjaAPI):
     def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
         return with_errors(super().get_openapi_schema(**options))
 
+    def _get_bound_routers(self) -> list[Any]:
+        routers: list[Any] = super()._get_bound_routers()
+        for router in routers:
+            for path_view in router.path_operations.values():
+                for operation in path_view.operations:
+                    operation.by_alias = True  # documented as it is sent: camelCase
+        return routers
+
     def _get_urls(self) -> list[URLResolver | URLPattern]:
         """Ninja's addresses without its root, and behind them ours for what is not there."""
         found = super()._get_urls()

@@ -65,7 +65,9 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 def _under_daphne() -> None:
     """Has the engine started when Daphne's reactor runs, and drained before it stops."""
     from daphne.server import Server
-    from twisted.internet import reactor
+    from twisted.internet import reactor as installed
+
+    reactor: Any = installed
 
     # Daphne's own limit drops the connection without a word; above ours, the consumer can say why (4009).
     limited = Server.run
@@ -81,16 +83,16 @@ def _under_daphne() -> None:
     def start() -> None:
         def started(task: asyncio.Task[None]) -> None:
             if not task.cancelled() and (fault := task.exception()) is not None:
-                print(fault, file=sys.stderr, flush=True)
-                reactor.callFromThread(_exit, reactor)  # type: ignore[attr-defined]
+                sys.stderr.write(f"{fault}\n")
+                reactor.callFromThread(_exit, reactor)
 
         asyncio.get_event_loop().create_task(_start_or_refuse()).add_done_callback(started)
 
     def drain() -> Deferred[Any]:
         return Deferred.fromFuture(asyncio.ensure_future(host.stop()))
 
-    reactor.callWhenRunning(start)  # type: ignore[attr-defined]
-    reactor.addSystemEventTrigger("before", "shutdown", drain)  # type: ignore[attr-defined]
+    reactor.callWhenRunning(start)
+    reactor.addSystemEventTrigger("before", "shutdown", drain)
 
 
 class StartRefused(RuntimeError):

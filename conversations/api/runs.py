@@ -89,9 +89,7 @@ async def resume(
 ) -> HttpResponse:
     """A new run for the same message, from the last completed step of a run that failed or was stopped."""
     told = body.client_id if body is not None else ""
-    started = await in_database(
-        _resume, request.auth, run_id, client_id_of(request, told)
-    )
+    started = await in_database(_resume, request.auth, run_id, client_id_of(request, told))
     return answer({**accepted(started), "resumedFrom": str(UUID(run_id))}, 202)
 
 

@@ -90,7 +90,9 @@ class DocketEngine:
                 key = f"run:{run_id}:{epoch + 1}"
                 await self._docket.add(execute_run_task, key=key)(str(run_id))
         except Exception as fault:  # Redis away: the sweeper adds it again when it is back
-            log.warning("enqueue of run %s failed (%s); the sweeper will add it", run_id, type(fault).__name__)
+            log.warning(
+                "enqueue of run %s failed (%s); the sweeper will add it", run_id, type(fault).__name__
+            )
 
 
 def _epoch(run_id: UUID) -> int | None:
@@ -116,7 +118,9 @@ class WorkerEngine:
         self._jobs.append(asyncio.create_task(self._watch_cancels(), name="cancel-watch"))
         self._docket.register(execute_run_task)
         async with Worker(
-            self._docket, concurrency=settings.NEXUS_WORKER_CONCURRENCY, redelivery_timeout=timedelta(seconds=10)
+            self._docket,
+            concurrency=settings.NEXUS_WORKER_CONCURRENCY,
+            redelivery_timeout=timedelta(seconds=10),
         ) as worker:
             working = asyncio.create_task(worker.run_forever(), name="docket-worker")
             waiting = asyncio.create_task(stop.wait())
@@ -149,4 +153,6 @@ class WorkerEngine:
 
 
 def _cancelled_among(run_ids: Sequence[UUID]) -> list[UUID]:
-    return list(Run.objects.filter(pk__in=run_ids, cancel_requested_at__isnull=False).values_list("pk", flat=True))
+    return list(
+        Run.objects.filter(pk__in=run_ids, cancel_requested_at__isnull=False).values_list("pk", flat=True)
+    )

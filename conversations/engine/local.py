@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 from uuid import UUID
 
 log = logging.getLogger(__name__)
@@ -15,7 +16,9 @@ DRAIN_SECONDS = 8.0
 class LocalEngine:
     """`execute` is `runner.Runner.execute`; `stop` asks a live run to stop (True if it lives here)."""
 
-    def __init__(self, execute: Callable[[UUID], Awaitable[None]], stop: Callable[[UUID], bool]) -> None:
+    def __init__(
+        self, execute: Callable[[UUID], Coroutine[Any, Any, None]], stop: Callable[[UUID], bool]
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._execute, self._stop = execute, stop
         self._tasks: dict[UUID, asyncio.Task[None]] = {}

@@ -29,7 +29,7 @@ class ServerLock:
     def acquire(self) -> None:
         """Raises `AlreadyRunning` with what to do."""
         path = Path(settings.NEXUS_DATA_DIR) / "server.lock"
-        handle = open(path, "a+")  # noqa: SIM115  (kept open: the lock lives as long as the process)
+        handle = path.open("a+")  # kept open: the lock lives as long as the process
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -57,7 +57,9 @@ def cleaned(chunk: Chunk) -> Chunk:
     """The chunk as it can be stored; text pieces are cleaned when they close."""
     if isinstance(chunk, ToolCallChunk):
         error = None if chunk.error is None else storable(chunk.error)
-        return replace(chunk, input=storable_json(chunk.input), result=storable_json(chunk.result), error=error)
+        return replace(
+            chunk, input=storable_json(chunk.input), result=storable_json(chunk.result), error=error
+        )
     if isinstance(chunk, MetadataChunk):
         return replace(chunk, fields=storable_json(chunk.fields))
     if isinstance(chunk, ErrorChunk):
@@ -107,7 +109,9 @@ class Recorder:
         last_seq: the last seq given.
     """
 
-    def __init__(self, ticker: Ticker, *, run_id: UUID, conversation_id: UUID, epoch: int, last_seq: int) -> None:
+    def __init__(
+        self, ticker: Ticker, *, run_id: UUID, conversation_id: UUID, epoch: int, last_seq: int
+    ) -> None:
         self.log: list[tuple[int, Chunk]] = []
         self.last_seq = last_seq
         self._ticker = ticker

@@ -23,8 +23,8 @@ from billing.meter import DbMeter, attempts_settle_orphans
 from nexus_core.agent import AgentRequest, BaseAgent, run_agent
 from nexus_core.chunks import ContentChunk, ErrorChunk, MetadataChunk, ReasoningChunk, ToolCallChunk
 from nexus_core.context import ExecutionContext
-from nexus_core.errors import NexusError, RunFenced
 from nexus_core.defaults import default_ports
+from nexus_core.errors import NexusError, RunFenced
 from nexus_core.usage import Cost, Usage
 from realtime.presence import agent_done, agent_working
 from workspaces.access import Actor, actor_for
@@ -167,7 +167,10 @@ class Runner:
             if run.requested_by is not None:
                 actor = actor_for(run.requested_by, run.workspace.slug)
             agent = command_agent(run, actor) or build_agent(
-                run.agent, workspace_id=run.workspace_id, user_id=run.requested_by_id, model=run.model_override or None
+                run.agent,
+                workspace_id=run.workspace_id,
+                user_id=run.requested_by_id,
+                model=run.model_override or None,
             )
         except NexusError as fault:
             return Prepared(claim, None, actor, fault)
@@ -199,7 +202,11 @@ class Runner:
         )
         name = run.agent.name if run.agent is not None else run.agent_slug
         icon = run.agent.icon if run.agent is not None else ""
-        where = dict(workspace_id=run.workspace_id, agent_slug=run.agent_slug, conversation_id=run.conversation_id)
+        where: dict[str, Any] = {
+            "workspace_id": run.workspace_id,
+            "agent_slug": run.agent_slug,
+            "conversation_id": run.conversation_id,
+        }
         agent_working(**where, name=name, icon=icon, activity="thinking")
         try:
             *history, question = await in_database(model_messages, claim.line, **agent_window(agent))
@@ -234,7 +241,12 @@ class Runner:
                 raise RuntimeError(f"agent {run.agent_slug} ended without a terminal chunk")
             ending = ending_of(terminal, error, agent, first_token_ms)
             await in_database(
-                run_finish, run, log=recorder.log, last_seq=recorder.last_seq, ending=ending, final=journal.final
+                run_finish,
+                run,
+                log=recorder.log,
+                last_seq=recorder.last_seq,
+                ending=ending,
+                final=journal.final,
             )
         finally:
             agent_done(**where)
@@ -264,7 +276,9 @@ class Runner:
                 run,
                 log=recorder.log,
                 last_seq=recorder.last_seq,
-                ending=Ending("failed", error_code=known.code, error_message=known.message, stop_reason="error"),
+                ending=Ending(
+                    "failed", error_code=known.code, error_message=known.message, stop_reason="error"
+                ),
                 final=None,
             )
         except RunFenced:
@@ -297,7 +311,9 @@ def agent_window(agent: BaseAgent) -> dict[str, int]:
     return out
 
 
-def ending_of(terminal: MetadataChunk, error: ErrorChunk | None, agent: BaseAgent, first_token_ms: int | None) -> Ending:
+def ending_of(
+    terminal: MetadataChunk, error: ErrorChunk | None, agent: BaseAgent, first_token_ms: int | None
+) -> Ending:
     """The run's numbers from the loop's terminal chunk."""
     fields = dict(terminal.fields)
     usage = fields.pop("usage", None)
@@ -309,7 +325,8 @@ def ending_of(terminal: MetadataChunk, error: ErrorChunk | None, agent: BaseAgen
         fields={
             name: value
             for name, value in fields.items()
-            if name not in ("tokenUsage", "cost", "durationMs", "stopReason", "confidence", "estimated", "messageId")
+            if name
+            not in ("tokenUsage", "cost", "durationMs", "stopReason", "confidence", "estimated", "messageId")
         },
         provider=str(fields.get("provider") or ""),
         model=str(fields.get("model") or ""),
@@ -364,4 +381,3 @@ def _tell_started(run: Run) -> None:
 
 def _release(run_id: UUID, epoch: int) -> None:
     Run.objects.filter(pk=run_id, epoch=epoch, status=Run.Status.RUNNING).update(heartbeat_at=None)
-

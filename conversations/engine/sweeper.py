@@ -35,7 +35,9 @@ def runs_to_enqueue() -> list[UUID]:
     waiting = Q(status=Run.Status.QUEUED, created_at__lt=Now() - QUEUED_GRACE) & ~Exists(before)
     cancelled = Q(status=Run.Status.QUEUED, cancel_requested_at__isnull=False)
     return list(
-        Run.objects.filter(stuck | waiting | cancelled).order_by("created_at").values_list("pk", flat=True)[:500]
+        Run.objects.filter(stuck | waiting | cancelled)
+        .order_by("created_at")
+        .values_list("pk", flat=True)[:500]
     )
 
 

@@ -9,6 +9,7 @@ committed. Only after the commit is anything published.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import queue
 import threading
@@ -59,9 +60,7 @@ class Batch:
 
 def frame_of(run_id: str, conversation_id: str, row: Row) -> Frame:
     """The socket's `chunk` frame, put together from the stored text without parsing it."""
-    text = (
-        f'{{"type":"chunk","runId":"{run_id}","conversationId":"{conversation_id}","seq":{row.seq},"chunk":{row.wire}}}'
-    )
+    text = f'{{"type":"chunk","runId":"{run_id}","conversationId":"{conversation_id}","seq":{row.seq},"chunk":{row.wire}}}'
     return Frame(text=text, type="chunk", run_id=run_id, seq=row.seq)
 
 
@@ -72,7 +71,9 @@ def frames_of(batch: Batch) -> list[Frame]:
     for row in batch.rows:
         if row.type == "tool_call":
             call = orjson.loads(row.wire)["data"]
-            frames.append(make_frame("tool_call.updated", runId=run_id, conversationId=conversation_id, **call))
+            frames.append(
+                make_frame("tool_call.updated", runId=run_id, conversationId=conversation_id, **call)
+            )
     return frames
 
 
@@ -115,7 +116,9 @@ class LogWriter:
                 batches.extend(more)
             try:
                 self._store(batches)
-            except BaseException as fault:  # the thread must outlive any fault: a dead writer stalls every run
+            except (
+                BaseException
+            ) as fault:  # the thread must outlive any fault: a dead writer stalls every run
                 log.exception("log writer: batch failed")
                 self._finish([(batch, fault) for batch in batches])
         connection.close()
@@ -131,9 +134,9 @@ class LogWriter:
             for batch in merged:
                 try:
                     outcome += _commit([batch])
-                except Error as fault:
-                    log.error("log writer: run %s cannot be stored: %s", batch.run_id, fault)
-                    outcome.append((batch, fault))
+                except Error as poison:
+                    log.error("log writer: run %s cannot be stored: %s", batch.run_id, poison)
+                    outcome.append((batch, poison))
         self.commits += 1
         for batch, fault in outcome:
             if fault is None and batch.rows:
@@ -149,7 +152,9 @@ class LogWriter:
             try:
                 return _commit(merged)
             except (OperationalError, InterfaceError) as fault:
-                log.warning("log writer: database is away (%s), next try in %s s", type(fault).__name__, pause)
+                log.warning(
+                    "log writer: database is away (%s), next try in %s s", type(fault).__name__, pause
+                )
                 connection.close()
                 time.sleep(pause)
         return _commit(merged)
@@ -159,10 +164,8 @@ class LogWriter:
             for batch, fault in outcome:
                 batch.done(fault)
 
-        try:
+        with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
             self._loop.call_soon_threadsafe(tell)
-        except RuntimeError:
-            pass  # the loop is gone: nobody waits any more
 
 
 def _merge(batches: list[Batch]) -> list[Batch]:
@@ -202,7 +205,10 @@ def _commit(batches: Sequence[Batch]) -> list[tuple[Batch, BaseException | None]
             for start in range(0, len(rows), ROWS_PER_INSERT * 4):
                 part = rows[start : start + ROWS_PER_INSERT * 4]
                 marks = ",".join(["(%s,%s,%s,%s)"] * (len(part) // 4))
-                cursor.execute(f"INSERT INTO conversations_runchunk (run_id, seq, type, wire) VALUES {marks}", part)
+                cursor.execute(
+                    f"INSERT INTO conversations_runchunk (run_id, seq, type, wire) VALUES {marks}",  # noqa: S608
+                    part,
+                )
     finally:
         tidy_connection()
     out: list[tuple[Batch, BaseException | None]] = []
@@ -237,7 +243,7 @@ def _fence(cursor: Any, batches: Sequence[Batch]) -> set[UUID]:
         WHERE conversations_run.id = max_of.column1 AND conversations_run.epoch = max_of.column2
           AND conversations_run.status = 'running'
         RETURNING conversations_run.id
-        """,
+        """,  # noqa: S608  (marks and clock are ours; values go as parameters)
         values,
     )
     return {UUID(hex=row[0]) if isinstance(row[0], str) else row[0] for row in cursor.fetchall()}

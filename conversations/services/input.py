@@ -38,7 +38,12 @@ def message_parts(actor: Actor, input_: str | list[Any]) -> tuple[list[dict[str,
                     raise BadInput(f"{upload.name} is not an image. Images can be PNG, JPEG, GIF or WebP.")
                 files.append(upload)
                 parts.append(
-                    {"type": "image", "fileId": str(upload.pk), "mediaType": upload.media_type, "name": upload.name}
+                    {
+                        "type": "image",
+                        "fileId": str(upload.pk),
+                        "mediaType": upload.media_type,
+                        "name": upload.name,
+                    }
                 )
             case _:
                 raise BadInput('A part is {"type": "text", "text": …} or {"type": "image", "fileId": …}.')
@@ -46,7 +51,9 @@ def message_parts(actor: Actor, input_: str | list[Any]) -> tuple[list[dict[str,
     if not parts:
         raise BadInput("The message is empty. Write something, or attach an image.")
     if len(text) > MOST_CHARACTERS:
-        raise BadInput(f"The message has {len(text):,} characters; at most {MOST_CHARACTERS:,} fit. Send it in pieces.")
+        raise BadInput(
+            f"The message has {len(text):,} characters; at most {MOST_CHARACTERS:,} fit. Send it in pieces."
+        )
     if len(files) > MOST_IMAGES:
         raise BadInput(f"At most {MOST_IMAGES} images fit in one message.")
     return parts, text, files

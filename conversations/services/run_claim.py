@@ -20,8 +20,8 @@ from django.utils import timezone
 from nexus_core.chunks import Chunk, ContentChunk, ReasoningChunk, ToolCallChunk, from_wire
 from nexus_core.ports import StepRecord, ToolRecord
 
-from ..fold import kept
 from ..engine.journal import step_record, tool_record
+from ..fold import kept
 from ..history import branch_to
 from ..models import Message, Run, RunChunk, Step, ToolCall
 
@@ -68,13 +68,17 @@ def run_claim(run_id: UUID, owner: str) -> Claim | None:
 
 def _claim(run_id: UUID, owner: str) -> Claim | None:
     taken = (
-        Run.objects.filter(Q(status=Run.Status.QUEUED) | (Q(status=Run.Status.RUNNING) & lease_ended()), pk=run_id)
+        Run.objects.filter(
+            Q(status=Run.Status.QUEUED) | (Q(status=Run.Status.RUNNING) & lease_ended()), pk=run_id
+        )
         .exclude(cancel_requested_at__isnull=False, status=Run.Status.QUEUED)
         .update(epoch=F("epoch") + 1, owner=owner, heartbeat_at=Now(), status=Run.Status.RUNNING)
     )
     if not taken:
         return None
-    run = Run.objects.select_related("conversation", "workspace", "agent", "message", "requested_by").get(pk=run_id)
+    run = Run.objects.select_related("conversation", "workspace", "agent", "message", "requested_by").get(
+        pk=run_id
+    )
     if run.started_at is None:
         run.started_at = timezone.now()
         run.save(update_fields=["started_at"])
@@ -83,7 +87,10 @@ def _claim(run_id: UUID, owner: str) -> Claim | None:
         return Claim(run, line, [], [], [], 0, False) if run.resumed_from_id is None else _resumed(run, line)
     steps = list(Step.objects.filter(run=run))
     calls = list(ToolCall.objects.filter(run=run).order_by("step", "position"))
-    log = [(seq, chunk_of(wire)) for seq, wire in RunChunk.objects.filter(run=run).order_by("seq").values_list("seq", "wire")]
+    log = [
+        (seq, chunk_of(wire))
+        for seq, wire in RunChunk.objects.filter(run=run).order_by("seq").values_list("seq", "wire")
+    ]
     keep = max([1, *(step.last_seq for step in steps)])
     return Claim(
         run,
@@ -99,17 +106,25 @@ def _claim(run_id: UUID, owner: str) -> Claim | None:
 def _resumed(run: Run, line: list[Message]) -> Claim:
     """A new run that goes on from the last completed step of an earlier one and shows what led there."""
     earlier = run.resumed_from_id
+    assert earlier is not None
     steps = list(Step.objects.filter(run_id=earlier))
     calls = list(ToolCall.objects.filter(run_id=earlier).order_by("step", "position"))
     keep = max([0, *(step.last_seq for step in steps)])
     rows = RunChunk.objects.filter(run_id=earlier, seq__lte=keep).order_by("seq").values_list("seq", "wire")
-    shown = [
+    shown: list[Chunk] = [
         chunk
         for _, chunk in kept((seq, chunk_of(wire)) for seq, wire in rows)
         if isinstance(chunk, (ContentChunk, ReasoningChunk, ToolCallChunk))
     ]
     return Claim(
-        run, line, [step_record(s) for s in steps], [tool_record(c) for c in calls], [], 0, False, inherited=shown
+        run,
+        line,
+        [step_record(s) for s in steps],
+        [tool_record(c) for c in calls],
+        [],
+        0,
+        False,
+        inherited=shown,
     )
 
 

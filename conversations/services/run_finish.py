@@ -46,7 +46,9 @@ class Ending:
     first_token_ms: int | None = None
 
 
-def run_finish(run: Run, *, log: list[tuple[int, Chunk]], last_seq: int, ending: Ending, final: FinalStep | None) -> None:
+def run_finish(
+    run: Run, *, log: list[tuple[int, Chunk]], last_seq: int, ending: Ending, final: FinalStep | None
+) -> None:
     """Ends the run at this epoch. Raises `RunFenced` when another owner has it."""
     with transaction.atomic():
         conversation = conversation_locked(run.conversation_id)
@@ -111,7 +113,9 @@ def started_chunk(run: Run) -> MetadataChunk:
     return MetadataChunk("started", fields)
 
 
-def _end(run: Run, conversation: Conversation, *, log: list[tuple[int, Chunk]], last_seq: int, ending: Ending) -> None:
+def _end(
+    run: Run, conversation: Conversation, *, log: list[tuple[int, Chunk]], last_seq: int, ending: Ending
+) -> None:
     now = timezone.now()
     duration = int((now - (run.started_at or now)).total_seconds() * 1000)
     terminal = MetadataChunk(
@@ -158,7 +162,11 @@ def _end(run: Run, conversation: Conversation, *, log: list[tuple[int, Chunk]], 
     run.tokens_cache_read, run.tokens_cache_write = usage.cache_read, usage.cache_write
     run.tokens_reasoning = usage.reasoning
     run.cost_input, run.cost_output = ending.cost.input, ending.cost.output
-    run.estimated, run.confidence, run.first_token_ms = usage.estimated, ending.confidence, ending.first_token_ms
+    run.estimated, run.confidence, run.first_token_ms = (
+        usage.estimated,
+        ending.confidence,
+        ending.first_token_ms,
+    )
     run.owner, run.heartbeat_at = "", None
     run.save(
         update_fields=[
@@ -177,7 +185,9 @@ def _end(run: Run, conversation: Conversation, *, log: list[tuple[int, Chunk]], 
         status=ToolCall.Status.UNKNOWN, error="The run ended while this call was running.", completed_at=Now()
     )
     following = (
-        Run.objects.filter(conversation_id=run.conversation_id, agent_slug=run.agent_slug, status=Run.Status.QUEUED)
+        Run.objects.filter(
+            conversation_id=run.conversation_id, agent_slug=run.agent_slug, status=Run.Status.QUEUED
+        )
         .order_by("created_at")
         .values_list("pk", flat=True)
         .first()

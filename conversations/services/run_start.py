@@ -82,7 +82,9 @@ def run_start(
         raise BadInput(f"policy is one of {', '.join(POLICIES)}, not {policy!r}.")
     if len(client_id) > 128:
         raise BadInput("clientId has more than 128 characters.")
-    body = fingerprint(agent_id, input_, conversation_id, policy, model, parent_message_id, regenerate_message_id)
+    body = fingerprint(
+        agent_id, input_, conversation_id, policy, model, parent_message_id, regenerate_message_id
+    )
     if client_id and (earlier := earlier_start(actor, client_id, body)):
         return earlier
     try:
@@ -289,5 +291,7 @@ def earlier_start(actor: Actor, client_id: str, body: str) -> Started | None:
     if run is None:
         return None
     if run.body_hash != body:
-        raise IdempotencyConflict("This clientId was used for another message. Use a new one for each message.")
+        raise IdempotencyConflict(
+            "This clientId was used for another message. Use a new one for each message."
+        )
     return Started(run, run.conversation, run.message, False)

@@ -72,7 +72,7 @@ def initials(name: str) -> str:
     words = re.findall(r"\w+", name or "?")
     if not words:
         return "?"
-    return (words[0][0] + (words[-1][0] if len(words) > 1 else words[0][1:2])).upper()
+    return str(words[0][0] + (words[-1][0] if len(words) > 1 else words[0][1:2])).upper()
 
 
 @register.filter
@@ -146,7 +146,7 @@ def money(value: str | None) -> str:
 @register.filter
 def largest(rows: list[dict[str, Any]]) -> int:
     """The most tokens of any row, at least 1, for lanes."""
-    return max([1, *(row["tokenUsage"]["total"] for row in rows)])
+    return max([1, *(int(row["tokenUsage"]["total"]) for row in rows)])
 
 
 @register.filter

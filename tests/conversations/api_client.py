@@ -28,9 +28,14 @@ class Person:
         return self
 
     async def request(self, method: str, path: str, body: Any = None, **headers: str) -> HttpResponse:
-        extra: dict[str, Any] = {"headers": {"X-CSRFToken": self.csrf, **{k.replace("_", "-"): v for k, v in headers.items()}}}
+        extra: dict[str, Any] = {
+            "headers": {"X-CSRFToken": self.csrf, **{k.replace("_", "-"): v for k, v in headers.items()}}
+        }
         if body is not None:
-            extra |= {"data": body if isinstance(body, bytes) else orjson.dumps(body), "content_type": "application/json"}
+            extra |= {
+                "data": body if isinstance(body, bytes) else orjson.dumps(body),
+                "content_type": "application/json",
+            }
         response: HttpResponse = await getattr(self.client, method)(path, **extra)
         return response
 
@@ -56,7 +61,9 @@ class Person:
 def error_of(response: HttpResponse) -> tuple[int, str]:
     """`(status, code)` of an error answer, whose shape is checked on the way."""
     error = response.json()["error"]
-    assert set(error) <= {"code", "message", "requestId", "details"} and error["message"] and error["requestId"]
+    assert (
+        set(error) <= {"code", "message", "requestId", "details"} and error["message"] and error["requestId"]
+    )
     assert response["X-Request-Id"] == error["requestId"]
     return response.status_code, error["code"]
 

@@ -38,7 +38,9 @@ async def engine(transactional_db: None) -> AsyncIterator[EngineHost]:
 def plays(monkeypatch: pytest.MonkeyPatch) -> Callable[..., ScriptedProvider]:
     """`plays("Hello")` makes every agent play these turns; gives the provider with its requests."""
 
-    def use(*turns: Turn, tools: Iterable[Tool] = (), delay: float = 0.0, **options: object) -> ScriptedProvider:
+    def use(
+        *turns: Turn, tools: Iterable[Tool] = (), delay: float = 0.0, **options: object
+    ) -> ScriptedProvider:
         provider = ScriptedProvider(turns, delay=delay)
 
         def build(agent: Agent, **_: object) -> ModelAgent:
@@ -64,7 +66,9 @@ async def chunks_of(run_id: UUID, after: int = 0) -> list[tuple[int, dict[str, o
 
 
 async def stored(run_id: UUID) -> list[tuple[int, dict[str, object]]]:
-    rows = await in_database(lambda: list(RunChunk.objects.filter(run_id=run_id).order_by("seq").values_list("seq", "wire")))
+    rows = await in_database(
+        lambda: list(RunChunk.objects.filter(run_id=run_id).order_by("seq").values_list("seq", "wire"))
+    )
     return [(seq, orjson.loads(wire)) for seq, wire in rows]
 
 

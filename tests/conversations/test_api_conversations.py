@@ -8,9 +8,9 @@ import pytest
 from django.db import connection
 
 from conversations.database import in_database
-from conversations.models import Conversation, Message, Run, ToolCall
+from conversations.models import Conversation, Message
 from conversations.search import fragments_of, search_messages, terms_of
-from nexus_core.messages import TextPart, ToolCallPart
+from nexus_core.messages import ToolCallPart
 from nexus_core.providers.base import Stop, TextDelta
 from nexus_core.tools import tool
 from nexus_core.usage import Usage
@@ -35,7 +35,9 @@ async def test_it_creates_lists_changes_and_pages(engine, alice):
         cursor = page["nextCursor"]
     assert sorted(seen) == sorted(made) and len(seen) == 5
     address = f"/api/conversations/{made[0]}"
-    changed = (await person.patch(address, {"title": "  The   plan ", "pinned": True, "model": "openai/gpt-6.1-sol"})).json()
+    changed = (
+        await person.patch(address, {"title": "  The   plan ", "pinned": True, "model": "openai/gpt-6.1-sol"})
+    ).json()
     assert (changed["title"], changed["pinned"], changed["model"]) == ("The plan", True, "openai/gpt-6.1-sol")
     assert (await person.patch(address, {"status": "archived"})).json()["status"] == "archived"
     active = (await person.get("/api/conversations?status=active")).json()["items"]
@@ -50,7 +52,13 @@ async def test_it_refuses_what_does_not_fit(engine, alice):
     person = await Person(alice).log_in()
     one = (await person.post("/api/conversations", {})).json()
     address = f"/api/conversations/{one['id']}"
-    for body in ({"title": ""}, {"title": "x" * 201}, {"status": "gone"}, {"model": "no-slash"}, {"visibility": "x"}):
+    for body in (
+        {"title": ""},
+        {"title": "x" * 201},
+        {"status": "gone"},
+        {"model": "no-slash"},
+        {"visibility": "x"},
+    ):
         assert error_of(await person.patch(address, body))[0] == 422
     assert error_of(await person.patch(address, {"agentId": "no-such"})) == (404, "agent_not_found")
     assert error_of(await person.get("/api/conversations?cursor=AAAA")) == (422, "invalid_cursor")
@@ -96,7 +104,9 @@ async def test_it_answers_foreign_and_absent_alike_before_it_reads_the_body(engi
 async def test_it_deletes_stops_and_restores(engine, alice, bob, plays):
     plays([TextDelta("going "), 60.0, Stop("end", (), None)])
     mine, his = await Person(alice).log_in(), await Person(bob).log_in()
-    run = (await mine.post("/api/invoke", {"agentId": "demo-agent", "message": "go", "background": True})).json()
+    run = (
+        await mine.post("/api/invoke", {"agentId": "demo-agent", "message": "go", "background": True})
+    ).json()
     while not text_of(await stored(run["runId"])):
         await asyncio.sleep(0.01)
     address = f"/api/conversations/{run['conversationId']}"
@@ -133,7 +143,9 @@ async def measure(word: str) -> dict[str, int]:
 
 
 async def test_it_finds_tool_calls_by_conversation_question_answer_and_id(engine, alice, charlie, plays):
-    call = Stop("tool_calls", (ToolCallPart("call-77", "measure", {"word": "abc"}),), Usage(input=1, output=1))
+    call = Stop(
+        "tool_calls", (ToolCallPart("call-77", "measure", {"word": "abc"}),), Usage(input=1, output=1)
+    )
     plays([call], "3.", tools=[measure])
     person = await Person(alice).log_in()
     done = await person.ask("how long is abc?")
@@ -148,7 +160,11 @@ async def test_it_finds_tool_calls_by_conversation_question_answer_and_id(engine
         assert (await person.get(f"/api/messages/{message}/tool-calls")).json()["items"] == found
     assert (await person.get(f"/api/tool-calls/{record['toolId']}")).json() == record
     stranger = await Person(charlie).log_in()
-    for path in (f"/api/tool-calls/{record['toolId']}", f"/api/messages/{question}/tool-calls", f"/api/tool-calls/{absent()}"):
+    for path in (
+        f"/api/tool-calls/{record['toolId']}",
+        f"/api/messages/{question}/tool-calls",
+        f"/api/tool-calls/{absent()}",
+    ):
         assert error_of(await stranger.get(path)) == (404, "not_found")
 
 
@@ -157,7 +173,9 @@ async def say(actor, text: str, *, visibility: str = "workspace") -> Message:
         conversation = Conversation.objects.create(
             workspace=actor.workspace, created_by=actor.user, title="Talk", visibility=visibility
         )
-        return Message.objects.create(conversation=conversation, number=1, role="user", content=text, author=actor.user)
+        return Message.objects.create(
+            conversation=conversation, number=1, role="user", content=text, author=actor.user
+        )
 
     return await in_database(make)
 
@@ -175,7 +193,17 @@ async def test_it_finds_messages_by_their_words(alice, bob, charlie):
     assert await found(charlie, "budget") == [str(foreign.pk)]
     for query in ("MARKETING dollars", "mark", '"marketing budget"', "src/plan_b.py", "plan", "40,000"):
         assert await found(bob, query) == [str(budget.pk)], query
-    for query in ('"budget marketing"', "mark dollars", "marketing unicorn", "", "  ", '"', "***", "AND OR NOT", "a\x00b"):
+    for query in (
+        '"budget marketing"',
+        "mark dollars",
+        "marketing unicorn",
+        "",
+        "  ",
+        '"',
+        "***",
+        "AND OR NOT",
+        "a\x00b",
+    ):
         assert await found(bob, query) == [], query
 
 
@@ -200,7 +228,10 @@ async def test_it_marks_what_matched_in_the_snippet(engine, alice, plays):
     done = await person.ask("when do we launch?")
     hits = (await person.get("/api/search?q=launch")).json()["items"]
     assert [hit["role"] for hit in hits] == ["assistant", "user"]
-    assert hits[0]["snippet"] == "The <b>launch</b> is on Monday." and hits[0]["conversationId"] == done["conversationId"]
+    assert (
+        hits[0]["snippet"] == "The <b>launch</b> is on Monday."
+        and hits[0]["conversationId"] == done["conversationId"]
+    )
     assert [part for part in hits[0]["fragments"] if part["match"]] == [{"text": "launch", "match": True}]
     page = (await person.get("/api/search?q=launch&limit=1")).json()
     rest = (await person.get(f"/api/search?q=launch&limit=1&cursor={page['nextCursor']}")).json()
@@ -211,7 +242,10 @@ def test_it_reads_a_query():
     assert [(term.words, term.open) for term in terms_of('plan "to do" bud')] == [
         (("plan",), False), (("to", "do"), False), (("bud",), True),
     ]  # fmt: skip
-    assert [(term.words, term.open) for term in terms_of('foo-bar "open')] == [(("foo", "bar"), False), (("open",), True)]
+    assert [(term.words, term.open) for term in terms_of('foo-bar "open')] == [
+        (("foo", "bar"), False),
+        (("open",), True),
+    ]
     assert fragments_of("a \x02b\x03 c") == [("a ", False), ("b", True), (" c", False)]
 
 

@@ -29,7 +29,9 @@ def media(tmp_path, settings):
 
 async def send(person: Person, name: str, data: bytes, media_type: str = "image/png"):
     return await person.client.post(
-        "/api/files", {"file": SimpleUploadedFile(name, data, media_type)}, headers={"X-CSRFToken": person.csrf}
+        "/api/files",
+        {"file": SimpleUploadedFile(name, data, media_type)},
+        headers={"X-CSRFToken": person.csrf},
     )
 
 
@@ -74,11 +76,15 @@ async def test_it_refuses_empty_missing_and_too_large_ones(alice, vera, settings
     assert await in_database(Upload.objects.count) == 0
 
 
-async def test_it_sends_the_image_with_the_message_and_shows_it_to_readers(engine, alice, bob, charlie, plays):
+async def test_it_sends_the_image_with_the_message_and_shows_it_to_readers(
+    engine, alice, bob, charlie, plays
+):
     provider = plays("A dot.")
     person, other, stranger = [await Person(actor).log_in() for actor in (alice, bob, charlie)]
     file = (await send(person, "dot.png", PNG)).json()
-    assert error_of(await other.get(file["url"])) == (404, "not_found"), "not yet in a conversation: its sender's"
+    assert error_of(await other.get(file["url"])) == (404, "not_found"), (
+        "not yet in a conversation: its sender's"
+    )
     parts = [{"type": "text", "text": "what is it?"}, {"type": "image", "fileId": file["fileId"]}]
     done = await person.ask(parts)
     sent = provider.requests[0].messages[-1].parts

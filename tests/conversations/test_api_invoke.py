@@ -29,7 +29,11 @@ async def test_it_waits_and_gives_the_whole_run(engine, alice, plays):
     assert done["chunks"] == [chunk for _, chunk in log]
     assert done["tokenUsage"] == log[-1][1]["data"]["tokenUsage"] and done["cost"]["currency"] == "USD"
     conversation = await in_database(Conversation.objects.get, pk=done["conversationId"])
-    assert (conversation.title, conversation.visibility, conversation.message_count) == ("Hello", "workspace", 2)
+    assert (conversation.title, conversation.visibility, conversation.message_count) == (
+        "Hello",
+        "workspace",
+        2,
+    )
 
 
 async def test_it_goes_on_in_the_conversation_that_is_named(engine, alice, plays):
@@ -48,7 +52,9 @@ async def test_it_answers_at_once_in_the_background(engine, alice, plays):
     plays([TextDelta("slow "), 0.2, TextDelta("answer"), Stop("end", (TextPart("slow answer"),), None)])
     person = await Person(alice).log_in()
     response = await person.post(
-        "/api/invoke", {"agentId": "demo-agent", "message": "go", "background": True}, Accept="text/event-stream"
+        "/api/invoke",
+        {"agentId": "demo-agent", "message": "go", "background": True},
+        Accept="text/event-stream",
     )
     assert response.status_code == 202
     accepted = response.json()
@@ -83,7 +89,9 @@ async def test_it_goes_on_when_the_listener_leaves(engine, alice, plays):
     stream = aiter(response.streaming_content)
     assert await anext(stream) == b": connected\n\n"
     assert (await anext(stream)).startswith(b"id: 1\ndata: {")
-    await response.streaming_content.aclose() if hasattr(response.streaming_content, "aclose") else await stream.aclose()
+    await response.streaming_content.aclose() if hasattr(
+        response.streaming_content, "aclose"
+    ) else await stream.aclose()
     run = await in_database(Run.objects.get)
     assert text_of(await chunks_of(run.pk)) == "kept whole"
 
@@ -92,7 +100,9 @@ async def test_it_gives_one_run_for_one_key_sent_at_once(engine, alice, plays):
     plays("Once.", "Twice?")
     person = await Person(alice).log_in()
     body = {"agentId": "demo-agent", "message": "pay"}
-    responses = await asyncio.gather(*[person.post("/api/invoke", body, Idempotency_Key="k-1") for _ in range(6)])
+    responses = await asyncio.gather(
+        *[person.post("/api/invoke", body, Idempotency_Key="k-1") for _ in range(6)]
+    )
     assert {r.status_code for r in responses} == {200}
     assert len({r.json()["runId"] for r in responses}) == 1
     assert await in_database(Message.objects.filter(role="user").count) == 1
@@ -103,7 +113,9 @@ async def test_it_gives_one_run_for_one_key_sent_at_once(engine, alice, plays):
 
 
 async def test_it_tells_a_failed_run_with_its_error_and_partial(engine, alice, plays):
-    plays([TextDelta("Half"), AuthenticationFailed("Authentication error. Please check your API credentials.")])
+    plays(
+        [TextDelta("Half"), AuthenticationFailed("Authentication error. Please check your API credentials.")]
+    )
     done = await (await Person(alice).log_in()).ask("go")
     assert done["status"] == "failed" and done["message"]["content"] == "Half"
     assert done["error"]["code"] == "authentication_error" and "credentials" in done["error"]["message"]
@@ -115,8 +127,14 @@ async def test_it_refuses_clearly(engine, alice, bob, charlie, vera, plays):
     person = await Person(alice).log_in()
     done = await person.ask("mine", visibility="private")
     ask = {"agentId": "demo-agent", "message": "hi"}
-    assert error_of(await person.post("/api/invoke", {"agentId": "no-such", "message": "x"})) == (404, "agent_not_found")
-    assert error_of(await person.post("/api/invoke", {"agentId": "demo-agent", "message": "  "})) == (422, "invalid_input")
+    assert error_of(await person.post("/api/invoke", {"agentId": "no-such", "message": "x"})) == (
+        404,
+        "agent_not_found",
+    )
+    assert error_of(await person.post("/api/invoke", {"agentId": "demo-agent", "message": "  "})) == (
+        422,
+        "invalid_input",
+    )
     assert error_of(await person.post("/api/invoke", {"agentId": "demo-agent", "message": 7}))[0] == 422
     assert error_of(await person.post("/api/invoke", ask | {"policy": "maybe"})) == (422, "invalid_request")
     assert error_of(await person.post("/api/invoke", b'{"agentId": ')) == (400, "invalid_json")
@@ -125,11 +143,16 @@ async def test_it_refuses_clearly(engine, alice, bob, charlie, vera, plays):
     here = ask | {"conversationId": done["conversationId"]}
     for stranger in (bob, charlie):
         foreign = await (await Person(stranger).log_in()).post("/api/invoke", here)
-        nowhere = await (await Person(stranger).log_in()).post("/api/invoke", ask | {"conversationId": str(absent())})
+        nowhere = await (await Person(stranger).log_in()).post(
+            "/api/invoke", ask | {"conversationId": str(absent())}
+        )
         assert error_of(foreign) == error_of(nowhere) == (404, "not_found")
         assert same_but_request_id(foreign, nowhere)
     assert error_of(await (await Person(vera).log_in()).post("/api/invoke", ask)) == (403, "forbidden")
-    assert error_of(await (await Person(vera).log_in()).post("/api/invoke", {"nonsense": 1})) == (403, "forbidden")
+    assert error_of(await (await Person(vera).log_in()).post("/api/invoke", {"nonsense": 1})) == (
+        403,
+        "forbidden",
+    )
     assert await in_database(Run.objects.count) == 1
 
 
@@ -142,11 +165,15 @@ def same_but_request_id(one, two) -> bool:
 
 async def test_it_stores_what_no_database_takes(engine, alice, plays):
     plays("ok")
-    done = await (await Person(alice).log_in()).ask("nul \x00 and half \ud800 a pair".encode("utf-8", "surrogatepass").decode("utf-8", "replace"))
+    done = await (await Person(alice).log_in()).ask(
+        "nul \x00 and half \ud800 a pair".encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    )
     body = b'{"agentId": "demo-agent", "message": "nul \\u0000 half \\ud800"}'
     response = await (await Person(alice).log_in()).post("/api/invoke", body)
     assert response.status_code == 200
-    texts = await in_database(lambda: list(Message.objects.filter(role="user").values_list("content", flat=True)))
+    texts = await in_database(
+        lambda: list(Message.objects.filter(role="user").values_list("content", flat=True))
+    )
     assert len(texts) == 2 and not any("\x00" in text for text in texts) and done["status"] == "complete"
 
 

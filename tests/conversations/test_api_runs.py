@@ -28,7 +28,11 @@ async def test_it_shows_a_run_with_its_attempts(engine, alice, plays):
     person = await Person(alice).log_in()
     done = await person.ask("go")
     run = (await person.get(f"/api/runs/{done['runId']}")).json()
-    assert (run["status"], run["agentId"], run["conversationId"]) == ("complete", "demo-agent", done["conversationId"])
+    assert (run["status"], run["agentId"], run["conversationId"]) == (
+        "complete",
+        "demo-agent",
+        done["conversationId"],
+    )
     assert run["tokenUsage"] == usage.to_wire() == run["attempts"][0]["tokenUsage"]
     assert len(run["attempts"]) == 1 and run["attempts"][0]["error"] is None
 
@@ -78,7 +82,9 @@ async def test_it_ends_a_stream_whose_reader_lost_the_right(engine, alice, bob, 
     monkeypatch.setattr(sse, "RIGHTS_SECONDS", 0.05)
     plays([TextDelta("secret "), 30.0, TextDelta("more"), Stop("end", (), None)])
     mine, his = await Person(alice).log_in(), await Person(bob).log_in()
-    run = (await mine.post("/api/invoke", {"agentId": "demo-agent", "message": "go", "background": True})).json()
+    run = (
+        await mine.post("/api/invoke", {"agentId": "demo-agent", "message": "go", "background": True})
+    ).json()
     response = await his.get(f"/api/runs/{run['runId']}/stream")
     stream = aiter(response.streaming_content)
     while b"secret" not in await anext(stream):
@@ -98,7 +104,9 @@ async def test_it_ends_a_stream_whose_reader_lost_the_right(engine, alice, bob, 
 async def test_it_stops_a_run_and_keeps_the_partial(engine, alice, vera, charlie, plays):
     plays([TextDelta("Partial "), 60.0, Stop("end", (), None)])
     person = await Person(alice).log_in()
-    run = (await person.post("/api/invoke", {"agentId": "demo-agent", "message": "go", "background": True})).json()
+    run = (
+        await person.post("/api/invoke", {"agentId": "demo-agent", "message": "go", "background": True})
+    ).json()
     address = f"/api/runs/{run['runId']}/cancel"
     while not text_of(await stored(run["runId"])):
         await asyncio.sleep(0.01)
@@ -126,7 +134,12 @@ counted: list[str] = []
 async def test_it_resumes_from_the_last_completed_step_as_a_new_run(engine, alice, plays):
     counted.clear()
     call = Stop("tool_calls", (ToolCallPart("c1", "count", {"word": "nexus"}),), Usage(input=5, output=5))
-    provider = plays([TextDelta("Let me count. "), call], [TextDelta("It "), ProviderUnavailable("gone")], "It is 5.", tools=[count])
+    provider = plays(
+        [TextDelta("Let me count. "), call],
+        [TextDelta("It "), ProviderUnavailable("gone")],
+        "It is 5.",
+        tools=[count],
+    )
     person = await Person(alice).log_in()
     failed = await person.ask("how long is nexus?")
     assert failed["status"] == "failed"
@@ -169,5 +182,8 @@ async def test_it_refuses_to_show_or_resume_what_is_not_yours(engine, alice, cha
         odd = await stranger.get(f"/api/runs/not-an-id{path}")
         assert error_of(foreign) == error_of(nowhere) == error_of(odd) == (404, "not_found")
         assert (await viewer.get(f"/api/runs/{failed['runId']}{path}")).status_code == 200
-    assert error_of(await stranger.post(f"/api/runs/{failed['runId']}/resume", b"{broken")) == (404, "not_found")
+    assert error_of(await stranger.post(f"/api/runs/{failed['runId']}/resume", b"{broken")) == (
+        404,
+        "not_found",
+    )
     assert error_of(await viewer.post(f"/api/runs/{failed['runId']}/resume")) == (403, "forbidden")

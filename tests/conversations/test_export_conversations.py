@@ -47,10 +47,17 @@ class Page(HTMLParser):
 
 async def conversation(alice, plays) -> tuple[Person, str]:
     call = Stop("tool_calls", (ToolCallPart("c1", "lookup", {"word": "</script>"}),), None)
-    plays([ReasoningDelta("<b>hm</b>"), call], [TextDelta(EVIL), Stop("end", (TextPart(EVIL),), None)], "Other.", tools=[lookup])
+    plays(
+        [ReasoningDelta("<b>hm</b>"), call],
+        [TextDelta(EVIL), Stop("end", (TextPart(EVIL),), None)],
+        "Other.",
+        tools=[lookup],
+    )
     person = await Person(alice).log_in()
     file = (await send(person, 'a"b.png', PNG)).json()
-    done = await person.ask([{"type": "text", "text": "Question <one>"}, {"type": "image", "fileId": file["fileId"]}])
+    done = await person.ask(
+        [{"type": "text", "text": "Question <one>"}, {"type": "image", "fileId": file["fileId"]}]
+    )
     await in_database(
         conversation_update, actor=alice, conversation_id=done["conversationId"], title="Pläne <script>/\\: 1"
     )
@@ -65,7 +72,9 @@ async def test_it_exports_everything_as_json(engine, alice, plays):
     assert response["Content-Disposition"].startswith("attachment; ")
     out = json.loads(response.content)
     assert (out["format"], out["version"]) == ("nexus.conversation", 1)
-    assert [message["role"] for message in out["messages"]] == ["user", "assistant", "assistant"], "both branches"
+    assert [message["role"] for message in out["messages"]] == ["user", "assistant", "assistant"], (
+        "both branches"
+    )
     assert {message["parentId"] for message in out["messages"][1:]} == {out["messages"][0]["id"]}
     assert out["messages"][1]["content"] == EVIL and len(out["runs"]) == 2
     assert "token" not in json.dumps(out["conversation"]).lower()
@@ -89,7 +98,9 @@ async def test_it_exports_the_newest_branch_as_markdown(engine, alice, plays):
 async def test_it_exports_html_that_stands_alone_and_runs_nothing(engine, alice, plays):
     person, conversation_id = await conversation(alice, plays)
     response = await person.get(f"/api/conversations/{conversation_id}/export?format=html")
-    assert "sandbox" in response["Content-Security-Policy"] and response["X-Content-Type-Options"] == "nosniff"
+    assert (
+        "sandbox" in response["Content-Security-Policy"] and response["X-Content-Type-Options"] == "nosniff"
+    )
     page = Page(response.content.decode())
     tags = {tag for tag, _ in page.found}
     assert not tags & {"script", "iframe", "object", "embed", "link", "form", "svg"}
@@ -115,5 +126,8 @@ async def test_it_exports_an_empty_conversation_and_refuses_others(alice, bob, c
             stranger = await Person(other).log_in()
             refused = await stranger.get(f"/api/conversations/{one['id']}/export?format={format}")
             assert error_of(refused) == (404, "not_found")
-    assert error_of(await person.get(f"/api/conversations/{one['id']}/export?format=exe")) == (422, "invalid_request")
+    assert error_of(await person.get(f"/api/conversations/{one['id']}/export?format=exe")) == (
+        422,
+        "invalid_request",
+    )
     assert await in_database(Conversation.objects.count) == 1

@@ -1,5 +1,7 @@
 """The fold: what a run's chunks amount to, also behind a reset."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,5 +57,5 @@ def test_it_keeps_sections_apart():
 @given(st.text(min_size=1), st.lists(st.integers(min_value=0, max_value=200), max_size=8))
 def test_it_gives_the_same_text_wherever_the_pieces_were_cut(text: str, cuts: list[int]):
     edges = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
-    pieces = [ContentChunk(text[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [ContentChunk(text[a:b]) for a, b in pairwise(edges)]
     assert visible_text(fold(numbered(*pieces))) == text

@@ -70,7 +70,12 @@ async def test_it_closes_a_piece_when_the_kind_changes_and_never_lets_metadata_w
 async def test_it_numbers_without_hole_or_repeat_whatever_the_order_of_kinds():
     writer = PaperWriter()
     recorder = recorder_on(writer, window=0.001)
-    kinds = [ContentChunk("x"), ReasoningChunk("y"), ToolCallChunk("t", "n", {}, "RUNNING"), ContentChunk("z")]
+    kinds = [
+        ContentChunk("x"),
+        ReasoningChunk("y"),
+        ToolCallChunk("t", "n", {}, "RUNNING"),
+        ContentChunk("z"),
+    ]
     for turn in range(200):
         await recorder.add(kinds[turn % 4])
         if turn % 7 == 0:

@@ -50,7 +50,11 @@ async def test_it_settles_one_attempt_per_request_with_the_providers_own_numbers
     chunks = await chunks_of(started.run.pk)
     attempts = await in_database(lambda: list(Attempt.objects.filter(run_id=started.run.pk)))
     assert len(attempts) == 1
-    assert attempts[0].status == "SETTLED" and attempts[0].tokens_input == 11 and attempts[0].tokens_reasoning == 2
+    assert (
+        attempts[0].status == "SETTLED"
+        and attempts[0].tokens_input == 11
+        and attempts[0].tokens_reasoning == 2
+    )
     assert chunks[-1][1]["data"]["tokenUsage"] == usage.to_wire()
     assert chunks[-1][1]["data"]["cost"]["total"] == "0"
 
@@ -88,7 +92,10 @@ async def test_it_runs_tools_and_gives_the_model_their_real_results_in_order(eng
     results = [part.content for part in provider.requests[1].messages[-1].parts]
     assert results == ["5", "42"]
     records = await in_database(lambda: list(ToolCall.objects.filter(run_id=started.run.pk)))
-    assert [(r.tool_name, r.status, r.result) for r in records] == [("add", "COMPLETED", 5), ("add", "COMPLETED", 42)]
+    assert [(r.tool_name, r.status, r.result) for r in records] == [
+        ("add", "COMPLETED", 5),
+        ("add", "COMPLETED", 42),
+    ]
     shown = {c["data"]["toolId"]: c["data"]["status"] for _, c in chunks if c["type"] == "tool_call"}
     assert set(shown.values()) == {"COMPLETED"} and set(shown) == {str(r.pk) for r in records}
     assert await in_database(Step.objects.filter(run_id=started.run.pk).count) == 2
@@ -212,7 +219,10 @@ async def test_it_sends_the_branch_and_not_the_other_one_after_an_edit(engine, a
     second = await begin(alice, "question two", conversation_id=first.conversation.pk)
     await chunks_of(second.run.pk)
     edited = await begin(
-        alice, "question two, edited", conversation_id=first.conversation.pk, parent_message_id=second.message.parent_id
+        alice,
+        "question two, edited",
+        conversation_id=first.conversation.pk,
+        parent_message_id=second.message.parent_id,
     )
     await chunks_of(edited.run.pk)
     assert [m.text for m in provider.requests[2].messages] == ["question one", "a1", "question two, edited"]
@@ -261,7 +271,10 @@ async def test_it_refuses_viewers_strangers_and_empty_messages(engine, alice, ve
 async def test_it_takes_up_unfinished_runs_after_the_process_died(engine, alice, plays):
     """The owner is gone without a word: the next claim goes on behind a reset, from the last completed step."""
     provider = plays(
-        [TextDelta("Let me add. "), calls(("add", {"a": 1, "b": 1}))], slow("lost words"), "It is 2.", tools=[add]
+        [TextDelta("Let me add. "), calls(("add", {"a": 1, "b": 1}))],
+        slow("lost words"),
+        "It is 2.",
+        tools=[add],
     )
     started = await begin(alice)
     while "lost words" not in text_of(await stored(started.run.pk)):

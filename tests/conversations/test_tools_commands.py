@@ -30,7 +30,11 @@ async def test_it_answers_help_without_a_model(engine, alice, plays):
     statuses = [chunk["data"]["status"] for chunk in done["chunks"] if chunk["type"] == "tool_call"]
     assert statuses == ["RUNNING", "COMPLETED"]
     record = await in_database(ToolCall.objects.get)
-    assert (record.tool_name, record.status, str(record.message_id)) == ("help", "COMPLETED", done["message"]["id"])
+    assert (record.tool_name, record.status, str(record.message_id)) == (
+        "help",
+        "COMPLETED",
+        done["message"]["id"],
+    )
     assert (await person.get(f"/api/messages/{done['message']['id']}/tool-calls")).json()["items"]
     assert await in_database(Attempt.objects.count) == 0
 
@@ -67,7 +71,10 @@ async def test_it_shows_and_sets_the_model_of_the_conversation(engine, alice, pl
     for wrong, said in (("/model nonsense", "provider"), ("/model acme/x", "no provider")):
         refused = await person.ask(wrong, **here)
         assert said in refused["message"]["content"]
-        assert [c["data"]["status"] for c in refused["chunks"] if c["type"] == "tool_call"] == ["RUNNING", "FAILED"]
+        assert [c["data"]["status"] for c in refused["chunks"] if c["type"] == "tool_call"] == [
+            "RUNNING",
+            "FAILED",
+        ]
     assert (await in_database(Conversation.objects.get)).model == "scripted/other"
     await person.ask("/model default", **here)
     assert (await in_database(Conversation.objects.get)).model == ""
@@ -77,7 +84,11 @@ async def test_it_notes_a_task_and_shows_the_settings(engine, alice, plays):
     person = await Person(alice).log_in()
     done = await person.ask("/task Call the printer dueOn=2026-12-24")
     task = await in_database(Task.objects.get)
-    assert (task.title, str(task.due_on), str(task.conversation_id)) == ("Call the printer", "2026-12-24", done["conversationId"])
+    assert (task.title, str(task.due_on), str(task.conversation_id)) == (
+        "Call the printer",
+        "2026-12-24",
+        done["conversationId"],
+    )
     assert "Call the printer" in done["message"]["content"]
     settings = await person.ask("/settings")
     assert "/settings/" in settings["message"]["content"] and "UTC" in settings["message"]["content"]
@@ -104,7 +115,9 @@ async def test_it_leaves_paths_and_plain_text_to_the_model(engine, alice, plays)
 async def collect(run: Run, actor) -> list:
     agent = await in_database(command_agent, run, actor)
     assert isinstance(agent, CommandAgent)
-    context = ExecutionContext(run_id=str(run.pk), conversation_id=str(run.conversation_id), services={"actor": actor})
+    context = ExecutionContext(
+        run_id=str(run.pk), conversation_id=str(run.conversation_id), services={"actor": actor}
+    )
     return [chunk async for chunk in agent.stream(AgentRequest(run.agent_slug, "", context))]
 
 

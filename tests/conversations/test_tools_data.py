@@ -26,11 +26,15 @@ def context(actor: Actor | None, conversation: Conversation | None = None) -> Ex
     return ExecutionContext(conversation_id=str(conversation.pk) if conversation else "", services=services)
 
 
-async def call(name: str, actor: Actor | None, conversation: Conversation | None = None, **given: object) -> dict:
+async def call(
+    name: str, actor: Actor | None, conversation: Conversation | None = None, **given: object
+) -> dict:
     return await toolbox.get(name).call(given, context(actor, conversation))
 
 
-def talk(actor: Actor, *texts: str, ago: timedelta = timedelta(), length: float = 60, **more: object) -> Conversation:
+def talk(
+    actor: Actor, *texts: str, ago: timedelta = timedelta(), length: float = 60, **more: object
+) -> Conversation:
     """A conversation begun that long ago, whose messages alternate between person and agent."""
     begun = NOW - ago
     conversation = Conversation.objects.create(
@@ -41,7 +45,12 @@ def talk(actor: Actor, *texts: str, ago: timedelta = timedelta(), length: float 
         role = "user" if number % 2 else "assistant"
         slug = "" if role == "user" else "demo-agent"
         Message.objects.create(
-            conversation=conversation, number=number, role=role, content=text, agent_slug=slug, created_at=begun
+            conversation=conversation,
+            number=number,
+            role=role,
+            content=text,
+            agent_slug=slug,
+            created_at=begun,
         )
     return conversation
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from .server import Server
 
 PEOPLE = {"alice": "owner", "bob": "member", "vera": "viewer"}
-PASSWORD = "a long pass phrase"  # noqa: S105
+PASSWORD = "a long pass phrase"
 
 
 @pytest.fixture(scope="session")

@@ -30,9 +30,12 @@ class Server:
         data_dir.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.log = data_dir / "server.log"
-        clean = {k: v for k, v in os.environ.items() if k not in (*PROVIDER_VARIABLES, "DATABASE_URL", "REDIS_URL")}
+        clean = {
+            k: v for k, v in os.environ.items() if k not in (*PROVIDER_VARIABLES, "DATABASE_URL", "REDIS_URL")
+        }
         self.env = clean | {
             "DEBUG": "1",
+            "DJANGO_SETTINGS_MODULE": "nexus_site.settings",
             "NEXUS_DATA_DIR": str(data_dir),
             "OLLAMA_HOST": "http://127.0.0.1:9",
             "PYTHONWARNINGS": "default",
@@ -88,4 +91,6 @@ class Server:
 
     def tracebacks(self) -> list[str]:
         """Unhandled exceptions in the log; invariant I10 wants none."""
-        return [line for line in self.log.read_text(errors="replace").splitlines() if line.startswith("Traceback")]
+        return [
+            line for line in self.log.read_text(errors="replace").splitlines() if line.startswith("Traceback")
+        ]

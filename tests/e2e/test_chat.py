@@ -44,10 +44,10 @@ def test_it_shows_a_real_tool_call_of_the_demo_agent(people):
 
 def test_it_loses_and_doubles_nothing_when_the_page_is_reloaded_mid_stream(people):
     alice = people["alice"]
-    start_with(alice.page, "demo-agent")
-    alice.ask("Show me token usage statistics")
+    start_with(alice.page, "local-assistant")
+    alice.ask("Write a long story about a lighthouse, with many details.")
     alice.page.wait_for_url(re.compile(r"/c/"))
-    alice.page.wait_for_selector(f"{ANSWER} nexus-response")
+    alice.page.wait_for_selector(f"{ANSWER} nexus-response:not(:empty)")
     alice.page.reload()
     finished(alice.page)
     shown = alice.page.locator(f"{ANSWER} nexus-response").last.inner_text()
@@ -89,10 +89,10 @@ def test_it_shows_two_people_the_same_stream_and_each_other(people):
 
 def test_it_stops_and_keeps_what_was_written(people):
     alice = people["alice"]
-    start_with(alice.page, "demo-agent")
-    alice.ask("Show me token usage statistics")
+    start_with(alice.page, "local-assistant")
+    alice.ask("Write a long story about a lighthouse, with many details.")
     alice.page.wait_for_url(re.compile(r"/c/"))
-    alice.page.wait_for_selector(f"{ANSWER} nexus-response")
+    alice.page.wait_for_selector(f"{ANSWER} nexus-response:not(:empty)")
     alice.page.locator("nexus-prompt-input button.send.stop").click()
     expect(alice.page.locator(ANSWER).last).to_contain_text("Stopped")
     kept = alice.page.locator(f"{ANSWER} nexus-response").last.inner_text().strip()
