@@ -34,15 +34,15 @@ class RawClient:
 
     @asynccontextmanager
     async def post(
-        self, url: str, body: Mapping[str, Any], headers: Mapping[str, str], timeout: float, where: Where
+        self, url: str, body: Mapping[str, Any], headers: Mapping[str, str], silence: float, where: Where
     ) -> AsyncGenerator[AsyncIterator[bytes], None]:
         """The bytes of a successful answer; leaving the block early closes the connection.
 
-        `timeout` is in seconds between two bytes. Raises ours for a status that is no
+        `silence` is how many seconds may pass between two bytes. Raises ours for a status that is no
         success, aiohttp's errors for the rest.
         """
         limits = self._aiohttp.ClientTimeout(
-            total=None, sock_connect=min(timeout, CONNECT_SECONDS), sock_read=timeout
+            total=None, sock_connect=min(silence, CONNECT_SECONDS), sock_read=silence
         )
         async with self._opened().post(
             url,
