@@ -67,7 +67,13 @@ def run(plan: Plan) -> int:
         folder = Path(name)
         with provider(folder, rest) as provider_url:
             with peers(folder, plan, core, provider_url) as every:
-                results = uvloop.run(measure(every, provider_url, plan))
+                try:
+                    results = uvloop.run(measure(every, provider_url, plan))
+                except (RuntimeError, TimeoutError, ConnectionError):
+                    for peer in every:
+                        if tail := peer.process.tail():
+                            print(f"the end of the log of {peer.name}:\n{tail}\n", file=sys.stderr)
+                    raise
             print(table(results))
             if plan.servers and plan.stops:
                 print(stops.account(folder, core, provider_url))

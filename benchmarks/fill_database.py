@@ -22,7 +22,8 @@ from django.db import transaction  # noqa: E402
 from django.test import Client  # noqa: E402
 
 from agents.models import Agent, ProviderEndpoint  # noqa: E402
-from workspaces.models import Membership, User, Workspace  # noqa: E402
+from workspaces.models import Role, User  # noqa: E402
+from workspaces.services import membership_set, workspace_create  # noqa: E402
 
 AGENT = "bench"
 
@@ -31,9 +32,7 @@ def main() -> None:
     people = int(sys.argv[1])
     call_command("migrate", verbosity=0, interactive=False)
     call_command("seed", verbosity=0)
-    workspace = Workspace.objects.order_by("created_at").first()
-    if workspace is None:
-        raise RuntimeError("seed made no workspace")
+    workspace = workspace_create(name="Benchmark", slug="benchmark")
     ProviderEndpoint.objects.create(
         name="bench",
         label="Benchmark",
@@ -51,7 +50,7 @@ def main() -> None:
             user = User(username=f"bench{n}", name=f"Person {n}")
             user.set_unusable_password()
             user.save()
-            Membership.objects.create(workspace=workspace, user=user, role="member")
+            membership_set(workspace=workspace, user=user, role=Role.MEMBER)
             client = Client()
             client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
             cookies.append(

@@ -22,8 +22,8 @@ class Plan:
     talks: int = 5
     first_tokens: int = 20
     full_chunks: int = 5000
-    many_chunks: int = 400
-    paced_chunks: int = 100
+    many_chunks: int = 1000
+    paced_chunks: int = 200
     watched_chunks: int = 60
     idle_sockets: int = 200
 

@@ -7,6 +7,7 @@ streams and watch those of others.
 from __future__ import annotations
 
 import contextlib
+import secrets
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -248,8 +249,9 @@ def nexus(
     port = free_port()
     variables = {
         "NEXUS_DATA_DIR": str(own),
-        "DEBUG": "1",
-        "DATABASE_URL": "",
+        "DEBUG": "0",
+        "SECRET_KEY": secrets.token_urlsafe(48),
+        "DATABASE_URL": f"sqlite:///{own / 'nexus.sqlite3'}",
         "REDIS_URL": "",
         "BENCH_BASE_URL": f"{provider_url}/v1",
         "LOG_LEVEL": "WARNING",

@@ -3,10 +3,10 @@
 It prints its port and ends when its standard input closes. What to stream stands in
 the last message, so that it passes through any server in between:
 
-    bench stream=7 chunks=5000 delay_us=0 first_us=0
+    bench stream=7 chunks=5000 delay_us=0 first_us=0 together=1
 
 `delay_us` is the pace (0: as fast as the reader takes it), `first_us` the time until
-the first piece. `GET /marks/7` tells when the request for stream 7 arrived and when
+the first piece; `together` streams begin when that many of them were asked for. `GET /marks/7` tells when the request for stream 7 arrived and when
 its first piece left (µs of the shared clock) and how many pieces it sent.
 """
 
@@ -23,7 +23,7 @@ import orjson
 from .marks import mark, now_us
 
 PIECES_PER_WRITE = 64
-_ORDER = re.compile(r"bench stream=(\d+) chunks=(\d+) delay_us=(\d+) first_us=(\d+)")
+_ORDER = re.compile(r"bench stream=(\d+) chunks=(\d+) delay_us=(\d+) first_us=(\d+) together=(\d+)")
 _HEAD = (
     b'{"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1700000000,"model":"bench","choices":'
 )
@@ -41,9 +41,13 @@ class Order:
     chunks: int
     delay_us: int = 0
     first_us: int = 0
+    together: int = 1
 
     def text(self) -> str:
-        return f"bench stream={self.stream} chunks={self.chunks} delay_us={self.delay_us} first_us={self.first_us}"
+        return (
+            f"bench stream={self.stream} chunks={self.chunks} delay_us={self.delay_us} "
+            f"first_us={self.first_us} together={self.together}"
+        )
 
 
 def order_of(text: str) -> Order | None:
@@ -61,10 +65,27 @@ class Log:
     requests: int = 1
 
 
+class Gate:
+    """Lets streams go when as many have come as belong together."""
+
+    def __init__(self) -> None:
+        self._waiting = 0
+        self._open = asyncio.Event()
+
+    async def wait(self, together: int) -> None:
+        self._waiting += 1
+        mine = self._open
+        if self._waiting >= together:
+            self._waiting, self._open = 0, asyncio.Event()
+            mine.set()
+        await mine.wait()
+
+
 class Connection(asyncio.Protocol):
     """One HTTP/1.1 connection; requests one after the other."""
 
     logs: ClassVar[dict[int, Log]] = {}
+    gate: ClassVar[Gate] = Gate()
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -139,6 +160,8 @@ class Connection(asyncio.Protocol):
             b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n"
         )
+        if order.together > 1:
+            await self.gate.wait(order.together)
         if order.first_us:
             await asyncio.sleep(order.first_us / 1e6)
         role = b'[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}\n\n'

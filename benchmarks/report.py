@@ -52,6 +52,7 @@ FIGURES = (
     Figure("ttft_p50_ms", "added time to first token, p50", "ms", 4),
     Figure("ttft_p95_ms", "added time to first token, p95", "ms"),
     Figure("ttft_there_ms", "  of it: until the provider has the request", "ms"),
+    Figure("cpu_run_ms", "CPU of a whole short message", "ms"),
     Figure("full_1_per_s", "one stream at full speed", "chunks/s", 0.8, True, True, 0),
     Figure("full_50_per_s", "fifty streams at full speed", "chunks/s", None, True, True, 0),
     Figure("cpu_50_s", "CPU per 1,000 chunks, 50 paced streams", "s", 1.6, True, False, 4),
@@ -76,7 +77,7 @@ def derived(values: dict[str, float]) -> dict[str, float]:
         more, less = values.get(f"cpu_viewers_{viewers}"), values.get(f"cpu_viewers_{fewer}")
         if more is not None and less is not None:
             frames = values[f"frames_viewers_{viewers}"]
-            out[f"viewer_{viewers}_us"] = max(0.0, (more - less) / ((viewers - fewer) * frames) * 1e6)
+            out[f"viewer_{viewers}_us"] = (more - less) / ((viewers - fewer) * frames) * 1e6
     if "late_viewers_100_p99_ms" in values:
         out["late_100_to_1"] = values["late_viewers_100_p99_ms"] / values["late_viewers_1_p99_ms"]
     return out
@@ -87,14 +88,14 @@ def table(results: Results) -> str:
     peers = list(results.rounds)
     others = [peer for peer in peers if peer != REFERENCE]
     width = 46
-    lines = ["", " " * width + "".join(f"{peer:>26}" for peer in peers) + f"{'target':>16}"]
+    lines = ["", " " * width + "".join(f"{peer:>30}" for peer in peers) + f"{'target':>16}"]
     for figure in FIGURES:
         if not any(figure.name in results.rounds[peer] for peer in peers):
             continue
         reference = results.rounds[REFERENCE].get(figure.name)
         cells = [_cell(figure, results.rounds[peer].get(figure.name), reference, peer) for peer in peers]
         lines.append(
-            f"{figure.title:<{width}}" + "".join(f"{cell:>26}" for cell in cells) + f"{_target(figure):>16}"
+            f"{figure.title:<{width}}" + "".join(f"{cell:>30}" for cell in cells) + f"{_target(figure):>16}"
         )
     for figure in ONCE:
         cells = []
@@ -102,7 +103,7 @@ def table(results: Results) -> str:
             value = results.once.get(peer, {}).get(figure.name)
             cells.append("" if value is None else _number(figure, value) + _verdict(figure, value))
         lines.append(
-            f"{figure.title:<{width}}" + "".join(f"{cell:>26}" for cell in cells) + f"{_target(figure):>16}"
+            f"{figure.title:<{width}}" + "".join(f"{cell:>30}" for cell in cells) + f"{_target(figure):>16}"
         )
     lines += [
         "",

@@ -36,8 +36,10 @@ def spread(reference: Sequence[float]) -> float:
     """
     middle = median(reference)
     if len(reference) >= 4:
-        return (percentile(reference, 0.75) - percentile(reference, 0.25)) / middle
-    return (max(reference) - min(reference)) / middle
+        far = percentile(reference, 0.75) - percentile(reference, 0.25)
+    else:
+        far = max(reference) - min(reference)
+    return far / abs(middle) if middle else float(far > 0)
 
 
 def is_void(reference: Sequence[float]) -> bool:

@@ -91,7 +91,7 @@ def test_it_knows_what_the_provider_did(relay: peers.RelayPeer, provider_url: st
 
 
 def test_it_passes_the_order_through_any_text() -> None:
-    order = Order(7, 5000, 20_000, 30_000)
+    order = Order(7, 5000, 20_000, 30_000, 2)
     assert order_of(f"Please: {order.text()}.") == order
     assert order_of("bench nothing") is None
 
