@@ -100,3 +100,11 @@ def access_upload(actor: Actor, file_id: UUID | str) -> Upload:
 def readable_ids(actor: Actor, conversation_ids: Iterable[UUID]) -> set[UUID]:
     """Those of the ids that this person may read."""
     return set(readable(actor).filter(pk__in=list(conversation_ids)).values_list("pk", flat=True))
+
+
+def open_ids(conversation_ids: Iterable[UUID]) -> set[UUID]:
+    """Those of the ids that everyone in their workspace may read."""
+    rows = Conversation.objects.filter(
+        pk__in=list(conversation_ids), visibility=Conversation.Visibility.WORKSPACE, deleted_at=None
+    )
+    return set(rows.values_list("pk", flat=True))

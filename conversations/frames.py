@@ -61,7 +61,9 @@ async def subscribe(socket: NexusConsumer, frame: Subscribe) -> dict[str, Any]:
     """Joins first and holds what arrives, so that nothing falls between the snapshot and the stream."""
     conversation_id = as_uuid(frame.conversation_id)
     await in_database(access_conversation, socket.actor, conversation_id)
-    socket.join(conversation_room(conversation_id))
+    room = conversation_room(conversation_id)
+    socket.join(room)
+    await socket.joined(room)
     state = await in_database(snapshot, socket.actor, conversation_id)
     live = [run for run in state["runs"] if run["status"] in Run.UNFINISHED]
     # Runs the client knew as live may have ended since: it still misses their last chunks.

@@ -6,16 +6,23 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from realtime.consumer import register_log_reader
+from realtime.lookout import register_run_lister
 from realtime.presence import register_conversation_filter
 from workspaces.access import Actor
 
-from .access import readable_ids
+from .access import open_ids, readable_ids
 from .follow import read_frames
+from .run_states import run_states
 
 
 def _readable(actor: Actor, conversation_ids: Iterable[UUID]) -> set[UUID]:
     return readable_ids(actor, conversation_ids)
 
 
+def _open_to_all(conversation_ids: Iterable[UUID]) -> set[UUID]:
+    return open_ids(conversation_ids)
+
+
 register_log_reader(read_frames)
-register_conversation_filter(_readable)
+register_run_lister(run_states)
+register_conversation_filter(_readable, _open_to_all)

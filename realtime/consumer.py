@@ -27,47 +27,64 @@ from . import presence
 from .frames import CLIENT_FRAMES, Frame, client_frame, make_frame
 from .gate import RunGates, register_log_reader
 from .hub import hub
+from .line import Line
+from .lookout import lookout
 from .outbox import Outbox
 from .rights import watch
-from .rooms import user_room, workspace_room
+from .rooms import conversation_of_room, user_room, workspace_room
 from .wire import Wire
 
-__all__ = ["NexusConsumer", "register_log_reader"]
+__all__ = ["NexusConsumer", "close_sockets", "register_log_reader", "sockets"]
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 30
 FRAMES_AT_ONCE = 400
 FRAMES_PER_SECOND = 40
-CLOSE_LOGIN, CLOSE_FORBIDDEN, CLOSE_FLOOD, CLOSE_TOO_LARGE, CLOSE_SLOW, CLOSE_RESTART = 4401, 4403, 4429, 4009, 4008, 4012
+CLOSE_SECONDS = 2.0
+CLOSE_LOGIN, CLOSE_FLOOD, CLOSE_TOO_LARGE, CLOSE_SLOW, CLOSE_RESTART = 4401, 4429, 4009, 4008, 4012
 
 
 class NexusConsumer(AsyncConsumer):
-    """One socket. Attributes for handlers: `actor`, `connection_id`, `session_key`."""
+    """One socket. Attributes for handlers: `actor`, `connection_id`.
+
+    Reading and answering are two tasks: the reader counts and measures what comes in
+    even while a handler is at work, so that a flood cannot pile up behind it.
+    """
 
     actor: Actor
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.scope, self.base_send = scope, send
         self.connection_id = uuid.uuid4().hex
-        self.session_key: str = ""
         self._rooms: set[str] = set()
         self._held: list[tuple[str, Sequence[Frame]]] | None = None
+        self._held_bytes = 0
         self._follow_after: list[tuple[str, int]] = []
         self._closing: int | None = None
+        self._inbox: asyncio.Queue[str | bytes | None] = asyncio.Queue()
         self._allowance, self._allowance_at = float(FRAMES_AT_ONCE), time.monotonic()
         self._opened = False
+        self.loop = asyncio.get_running_loop()
+        self.closer: asyncio.Task[None] | None = None
+        answering: asyncio.Task[None] | None = None
         try:
             while True:
                 message = await receive()
                 if message["type"] == "websocket.connect":
                     if not await self._connect():
                         return
+                    answering = asyncio.create_task(self._answer_forever(), name="socket-answers")
                 elif message["type"] == "websocket.receive":
-                    await self._receive(message)
+                    self._take(message)
                 elif message["type"] == "websocket.disconnect":
-                    return
+                    break
+            if answering is not None:  # what was sent before the end is still done
+                self._inbox.put_nowait(None)
+                await answering
         finally:
+            if answering is not None:
+                answering.cancel()
             self._end()
 
     # --- life ---
@@ -79,15 +96,15 @@ class NexusConsumer(AsyncConsumer):
             log.info("socket refused: %s", refusal.code)
             await self.base_send({"type": "websocket.close", "code": CLOSE_LOGIN})
             return False
-        session = self.scope.get("session")
-        if self.actor.token_id is None and session is not None:
-            self.session_key = session.session_key or ""
         offered = self.scope.get("subprotocols") or []
         accept: dict[str, Any] = {"type": "websocket.accept"}
         if "nexus.v1" in offered:
             accept["subprotocol"] = "nexus.v1"
         await self.base_send(accept)
-        self.outbox = Outbox(self.base_send, settings.NEXUS_OUTBOX_BYTES, lambda: self.close_soon(CLOSE_SLOW))
+        self.line = Line(self.base_send)
+        self.outbox = Outbox(
+            self.base_send, self.line, settings.NEXUS_OUTBOX_BYTES, lambda: self.close_soon(CLOSE_SLOW)
+        )
         self.gates = RunGates(self.outbox.put)
         self._opened = True
         self.send(
@@ -107,6 +124,7 @@ class NexusConsumer(AsyncConsumer):
         )
         self.join(workspace_room(self.actor.workspace_id))
         self.join(user_room(self.actor.user_id))
+        sockets().add(self)
         watch().add(self)
         presence.socket_opened(self)
         return True
@@ -114,23 +132,31 @@ class NexusConsumer(AsyncConsumer):
     def _end(self) -> None:
         if not self._opened:
             return
+        self._opened = False
         for room in list(self._rooms):
             self.leave(room)
+        sockets().discard(self)
         watch().remove(self)
         self.gates.close()
         self.outbox.close()
+        self.line.close()
         presence.socket_closed(self)
 
     def close_soon(self, code: int) -> None:
-        """Closes with this code, once; callable from anywhere on the loop."""
+        """Closes with this code, once; callable from anywhere on the loop. Nothing but the close follows."""
         if self._closing is not None:
             return
         self._closing = code
-        self._closer = asyncio.create_task(self._close(code), name="socket-close")
+        self.outbox.close()
+        self.closer = asyncio.create_task(self._close(code), name="socket-close")
 
     async def _close(self, code: int) -> None:
+        """The close frame; where the client takes nothing any more, the connection is cut."""
         try:
-            await self.base_send({"type": "websocket.close", "code": code})
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self.base_send({"type": "websocket.close", "code": code})
+        except TimeoutError:
+            self.line.cut()
         except Exception:
             log.debug("socket was gone before its close frame")
 
@@ -140,9 +166,16 @@ class NexusConsumer(AsyncConsumer):
         self.outbox.put(frame)
 
     def join(self, room: str) -> None:
+        """Frames of that room, from here on; inside a handler they follow its answer."""
         if room not in self._rooms:
             self._rooms.add(room)
             hub().join(room, self)
+            if conversation_of_room(room) is not None:
+                lookout().needed()
+
+    async def joined(self, room: str) -> None:
+        """After `join`: waits until frames of other processes arrive too. Read the state after it."""
+        await hub().ready(room)
 
     def leave(self, room: str) -> None:
         self._rooms.discard(room)
@@ -160,6 +193,10 @@ class NexusConsumer(AsyncConsumer):
     def receive(self, room: str, frames: Sequence[Frame]) -> None:
         if self._held is not None:
             self._held.append((room, frames))
+            self._held_bytes += sum(frame.size for frame in frames)
+            if self._held_bytes > settings.NEXUS_OUTBOX_BYTES:
+                self._held, self._held_bytes = [], 0
+                self.close_soon(CLOSE_SLOW)
             return
         for frame in frames:
             if frame.seq is not None:
@@ -171,20 +208,27 @@ class NexusConsumer(AsyncConsumer):
 
     # --- from the client ---
 
-    async def _receive(self, message: dict[str, Any]) -> None:
+    def _take(self, message: dict[str, Any]) -> None:
+        """The reader's part: size and rate, before anything is parsed."""
         if self._closing is not None:
             return
         raw: str | bytes | None = message.get("text")
         if raw is None:
             raw = message.get("bytes") or b""
-        if len(raw) > settings.NEXUS_FRAME_BYTES or (
-            isinstance(raw, str) and len(raw) * 4 > settings.NEXUS_FRAME_BYTES and len(raw.encode()) > settings.NEXUS_FRAME_BYTES
-        ):
+        limit = settings.NEXUS_FRAME_BYTES
+        if len(raw) > limit or (isinstance(raw, str) and len(raw) * 4 > limit and len(raw.encode()) > limit):
             self.close_soon(CLOSE_TOO_LARGE)
-            return
-        if not self._allowed():
+        elif not self._allowed():
             self.close_soon(CLOSE_FLOOD)
-            return
+        else:
+            self._inbox.put_nowait(raw)
+
+    async def _answer_forever(self) -> None:
+        while (raw := await self._inbox.get()) is not None:
+            if self._closing is None:
+                await self._handle(raw)
+
+    async def _handle(self, raw: str | bytes) -> None:
         try:
             frame = orjson.loads(raw)
         except orjson.JSONDecodeError:
@@ -197,7 +241,9 @@ class NexusConsumer(AsyncConsumer):
         row = CLIENT_FRAMES.get(frame["type"])
         if row is None:
             known = ", ".join(sorted(CLIENT_FRAMES))
-            self._refuse(frame_id, "unknown_frame", f"There is no frame {frame['type'][:60]!r}. There are: {known}.")
+            self._refuse(
+                frame_id, "unknown_frame", f"There is no frame {frame['type'][:60]!r}. There are: {known}."
+            )
             return
         try:
             parsed = row.model.model_validate(frame)
@@ -211,7 +257,7 @@ class NexusConsumer(AsyncConsumer):
 
     async def _answer(self, handler: Any, parsed: Wire, frame_id: str | int | None) -> None:
         """Runs the handler; what the hub brings meanwhile follows its answer."""
-        self._held, self._follow_after = [], []
+        self._held, self._held_bytes, self._follow_after = [], 0, []
         try:
             answer = await handler(self, parsed)
             if answer is not None:
@@ -239,7 +285,9 @@ class NexusConsumer(AsyncConsumer):
     def _allowed(self) -> bool:
         """A bucket of frames: so many at once, then so many a second."""
         now = time.monotonic()
-        self._allowance = min(FRAMES_AT_ONCE, self._allowance + (now - self._allowance_at) * FRAMES_PER_SECOND)
+        self._allowance = min(
+            FRAMES_AT_ONCE, self._allowance + (now - self._allowance_at) * FRAMES_PER_SECOND
+        )
         self._allowance_at = now
         if self._allowance < 1:
             return False
@@ -249,7 +297,9 @@ class NexusConsumer(AsyncConsumer):
 
 def explain(fault: ValidationError) -> str:
     """`agentId: Field required; input: Input should be a valid string`."""
-    return "; ".join(f"{'.'.join(str(at) for at in e['loc']) or 'frame'}: {e['msg']}" for e in fault.errors()[:5])
+    return "; ".join(
+        f"{'.'.join(str(at) for at in e['loc']) or 'frame'}: {e['msg']}" for e in fault.errors()[:5]
+    )
 
 
 class Ping(Wire):
@@ -260,3 +310,21 @@ class Ping(Wire):
 async def ping(socket: NexusConsumer, frame: Ping) -> dict[str, Any]:
     """Answered by `pong`, so that a client can tell a dead link from a quiet one."""
     return {"type": "pong"}
+
+
+_sockets: set[NexusConsumer] = set()
+
+
+def sockets() -> set[NexusConsumer]:
+    """All open sockets of this process."""
+    return _sockets
+
+
+async def close_sockets(code: int = CLOSE_RESTART) -> None:
+    """At the end of a server process: every client is told to come back. Waits until the close frames are out."""
+    open_now = [socket for socket in _sockets if socket.loop is asyncio.get_running_loop()]
+    for socket in open_now:
+        socket.close_soon(code)
+    closers = [socket.closer for socket in open_now if socket.closer is not None]
+    if closers:
+        await asyncio.wait(closers, timeout=CLOSE_SECONDS)

@@ -7,6 +7,8 @@ at start.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from .consumer import NexusConsumer
 
 
+# Inside a JSON string every quote is escaped, so text of a model can never look like this.
+_TERMINAL = re.compile(r'"chunk":\{"type":"metadata","data":\{"status":"(?:complete|cancelled|failed)"')
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One serialised server frame; `run_id` and `seq` are set for chunks, which pass a sequence gate."""
@@ -29,6 +35,11 @@ class Frame:
     seq: int | None = None
 
     @property
+    def ends_run(self) -> bool:
+        """It carries the terminal chunk of its run. Read off the text: chunks are never parsed on their way."""
+        return self.seq is not None and _TERMINAL.search(self.text) is not None
+
+    @property
     def size(self) -> int:
         """Bytes it takes on its way, near enough for a cap."""
         return len(self.text)
@@ -36,7 +47,12 @@ class Frame:
 
 def make_frame(type_: str, **payload: Any) -> Frame:
     """A frame from its fields (camelCase, JSON values)."""
-    return Frame(orjson.dumps({"type": type_, **payload}, default=str).decode(), type_)
+    frame = {"type": type_, **payload}
+    try:
+        text = orjson.dumps(frame, default=str).decode()
+    except TypeError:  # integers beyond 64 bits, lone surrogates: Python's own encoder writes them
+        text = json.dumps(frame, default=str, separators=(",", ":"))
+    return Frame(text, type_)
 
 
 W = TypeVar("W", bound=Wire)

@@ -35,10 +35,12 @@ class RunGates:
         self._last: dict[str, int] = {}
         self._waiting: dict[str, list[Frame]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._behind: dict[str, int] = {}
 
     def pass_on(self, frame: Frame) -> None:
         run_id, seq = frame.run_id, frame.seq
-        assert run_id is not None and seq is not None
+        assert run_id is not None
+        assert seq is not None
         waiting = self._waiting.get(run_id)
         if waiting is not None:
             waiting.append(frame)
@@ -56,6 +58,23 @@ class RunGates:
         if old is not None:
             old.cancel()
         self._read(run_id, after, self._waiting.pop(run_id, []))
+
+    def follows(self, run_id: str) -> bool:
+        return run_id in self._last
+
+    def look(self, run_id: str, last_seq: int, *, at_once: bool = False) -> None:
+        """The log of that run stands at `last_seq`. A socket that is behind, and was at the look before, reads on.
+
+        One look is not enough: what was just committed may still be on its way here.
+        """
+        last = self._last.get(run_id, 0)
+        if run_id in self._waiting or last >= last_seq:
+            self._behind.pop(run_id, None)
+        elif at_once or self._behind.get(run_id) == last:
+            self._behind.pop(run_id, None)
+            self._read(run_id, last, [])
+        else:
+            self._behind[run_id] = last
 
     def close(self) -> None:
         for task in self._tasks.values():

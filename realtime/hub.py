@@ -12,18 +12,15 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from django.conf import settings
 
+from .bridge import Bridge
 from .frames import Frame
 
 log = logging.getLogger(__name__)
-
-RESUBSCRIBE_SECONDS = 30.0
-"""The layer does not tell of a Redis that came back; membership is renewed this often."""
-FAULT_SECONDS = 1.0
 
 
 class Member(Protocol):
@@ -39,7 +36,9 @@ class Hub:
         self.loop = asyncio.get_running_loop()
         self.process = uuid.uuid4().hex
         self._rooms: dict[str, dict[Member, None]] = {}
-        self._bridge = Bridge(self) if settings.NEXUS_REDIS_URL else None
+        self._on_missed: list[Callable[[], None]] = []
+        url = settings.NEXUS_REDIS_URL
+        self._bridge = Bridge(url, self.process, self.deliver, self._missed) if url else None
 
     def join(self, room: str, member: Member) -> None:
         members = self._rooms.get(room)
@@ -59,11 +58,27 @@ class Hub:
             if self._bridge is not None:
                 self._bridge.unsubscribe(room)
 
+    async def ready(self, room: str) -> None:
+        """After `join`: waits (a second at most) until other processes' frames arrive too. Read the log after it."""
+        if self._bridge is not None and room in self._rooms:
+            await self._bridge.ready(room)
+
     def members(self, room: str) -> int:
         return len(self._rooms.get(room, ()))
 
+    def in_room(self, room: str) -> list[Member]:
+        return list(self._rooms.get(room, ()))
+
     def rooms(self) -> list[str]:
         return list(self._rooms)
+
+    def on_missed(self, fn: Callable[[], None]) -> None:
+        """Registers what to do when frames of other processes may have been missed."""
+        self._on_missed.append(fn)
+
+    def _missed(self) -> None:
+        for fn in self._on_missed:
+            fn()
 
     def deliver(self, room: str, frames: Sequence[Frame]) -> None:
         """To the local members only; on the hub's loop."""
@@ -86,104 +101,6 @@ class Hub:
         if self._bridge is not None:
             await self._bridge.close()
         self._rooms.clear()
-
-
-class Bridge:
-    """One channel of this process on the channel layer, in a group per room."""
-
-    def __init__(self, hub: Hub) -> None:
-        from channels.layers import get_channel_layer
-
-        self._hub = hub
-        self._layer: Any = get_channel_layer()
-        self._wanted: set[str] = set()
-        self._joined: set[str] = set()
-        self._changed = asyncio.Event()
-        self._outgoing: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue(maxsize=10_000)
-        self._channel: str | None = None
-        self._tasks = [
-            asyncio.create_task(self._keep_groups(), name="hub-groups"),
-            asyncio.create_task(self._receive(), name="hub-receive"),
-            asyncio.create_task(self._send(), name="hub-send"),
-        ]
-
-    def subscribe(self, room: str) -> None:
-        self._wanted.add(room)
-        self._changed.set()
-
-    def unsubscribe(self, room: str) -> None:
-        self._wanted.discard(room)
-        self._changed.set()
-
-    def send(self, room: str, frames: Sequence[Frame]) -> None:
-        message = {
-            "type": "hub",
-            "from": self._hub.process,
-            "room": room,
-            "frames": [(f.text, f.type, f.run_id, f.seq) for f in frames],
-        }
-        try:
-            self._outgoing.put_nowait((room, message))
-        except asyncio.QueueFull:
-            log.warning("hub: too much waits for Redis; a doorbell was dropped")
-
-    async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _name(self) -> str:
-        if self._channel is None:
-            self._channel = await self._layer.new_channel()
-        return self._channel
-
-    async def _keep_groups(self) -> None:
-        while True:
-            try:
-                channel = await self._name()
-                for room in list(self._wanted - self._joined):
-                    await self._layer.group_add(room, channel)
-                    self._joined.add(room)
-                for room in list(self._joined - self._wanted):
-                    await self._layer.group_discard(room, channel)
-                    self._joined.discard(room)
-                self._changed.clear()
-                if self._wanted != self._joined:
-                    continue
-                try:
-                    async with asyncio.timeout(RESUBSCRIBE_SECONDS):
-                        await self._changed.wait()
-                except TimeoutError:
-                    self._joined.clear()
-            except asyncio.CancelledError:
-                raise
-            except Exception as fault:
-                log.warning("hub: subscribing failed (%s), trying again", type(fault).__name__)
-                self._joined.clear()
-                await asyncio.sleep(FAULT_SECONDS)
-
-    async def _receive(self) -> None:
-        while True:
-            try:
-                message = await self._layer.receive(await self._name())
-                if message.get("from") == self._hub.process:
-                    continue
-                self._hub.deliver(message["room"], [Frame(*frame) for frame in message["frames"]])
-            except asyncio.CancelledError:
-                raise
-            except Exception as fault:
-                log.warning("hub: receiving failed (%s), trying again", type(fault).__name__)
-                await asyncio.sleep(FAULT_SECONDS)
-
-    async def _send(self) -> None:
-        while True:
-            room, message = await self._outgoing.get()
-            try:
-                await self._layer.group_send(room, message)
-            except asyncio.CancelledError:
-                raise
-            except Exception as fault:
-                log.warning("hub: sending failed (%s); watchers read the log", type(fault).__name__)
 
 
 _hub: Hub | None = None

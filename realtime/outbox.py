@@ -1,36 +1,33 @@
 """The outbox: what waits to be sent on one socket, bounded in bytes.
 
-A client that does not read is found and dropped (4008), and nobody else is slowed.
-Servers whose `send` waits for the network (uvicorn) are enough by themselves. Daphne's
-never waits; there the outbox asks the Twisted transport to say when it is full.
+A client that does not read is found and dropped (4008), and nobody else is slowed:
+`put` never waits, a task sends as fast as the network takes it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Callable
 
 from .frames import Frame
-
-Send = Callable[[dict[str, Any]], Awaitable[None]]
+from .line import Line, Send
 
 
 class Outbox:
-    """`put` never waits; a task sends. `on_overflow` is called once when more than `cap` bytes wait."""
+    """`on_overflow` is called once when more than `cap` bytes wait; after that nothing is sent any more."""
 
-    def __init__(self, send: Send, cap: int, on_overflow: Callable[[], None]) -> None:
+    def __init__(self, send: Send, line: Line, cap: int, on_overflow: Callable[[], None]) -> None:
         self._send = send
+        self._line = line
         self._cap = cap
         self._on_overflow = on_overflow
         self._waiting: deque[str] = deque()
         self._bytes = 0
-        self._wake = asyncio.Event()
+        self._wake: asyncio.Future[None] | None = None
         self._open = True
-        self._gate = TransportGate.of(send)
-        self._task = asyncio.create_task(self._run(), name="socket-outbox")
+        self._loop = asyncio.get_running_loop()
+        self._task = self._loop.create_task(self._run(), name="socket-outbox")
 
     @property
     def waiting_bytes(self) -> int:
@@ -42,86 +39,42 @@ class Outbox:
         self._waiting.append(frame.text)
         self._bytes += frame.size
         if self._bytes > self._cap:
-            self._open = False
-            self._waiting.clear()
-            self._bytes = 0
+            self.close()
             self._on_overflow()
-            return
-        self._wake.set()
+        elif self._wake is not None:
+            if not self._wake.done():
+                self._wake.set_result(None)
+            self._wake = None
 
-    async def drain(self) -> None:
-        """Waits until all that was put is handed to the server."""
-        while self._waiting and not self._task.done():
-            await asyncio.sleep(0)
+    async def emptied(self) -> None:
+        """Closes for new frames and waits until those that were put are handed to the server."""
+        self._open = False
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+        await asyncio.gather(self._task, return_exceptions=True)
 
     def close(self) -> None:
         self._open = False
+        self._waiting.clear()
+        self._bytes = 0
         self._task.cancel()
-        if self._gate is not None:
-            self._gate.close()
 
     async def _run(self) -> None:
+        waiting, line, send = self._waiting, self._line, self._send
         while True:
-            if not self._waiting:
-                self._wake.clear()
-                await self._wake.wait()
-            if self._gate is not None and self._gate.full:
-                await self._gate.wait()
-            if not self._waiting:
-                continue
-            text = self._waiting.popleft()
-            self._bytes -= len(text)
-            try:
-                await self._send({"type": "websocket.send", "text": text})
-            except Exception:  # the client is gone; the server's disconnect message ends the socket
-                self._open = False
-                self._waiting.clear()
-                return
-
-
-class TransportGate:
-    """Daphne's socket transport as a producer target: `full` while its buffer is over Twisted's mark."""
-
-    def __init__(self, protocol: Any) -> None:
-        self.full = False
-        self._free = asyncio.Event()
-        self._transport = protocol.transport
-        self._transport.registerProducer(self, True)
-
-    @classmethod
-    def of(cls, send: Send) -> TransportGate | None:
-        """The gate behind an ASGI `send` of Daphne, else None."""
-        while isinstance(send, functools.partial) and send.args:
-            protocol = send.args[0]
-            if getattr(protocol, "transport", None) is not None and hasattr(protocol.transport, "registerProducer"):
+            while waiting:
+                if line.full:
+                    await line.free()
+                    continue
+                text = waiting.popleft()
+                self._bytes -= len(text)
                 try:
-                    return cls(protocol)
-                except RuntimeError:  # somebody else's producer is registered
-                    return None
-            return None
-        return None
-
-    async def wait(self) -> None:
-        while self.full:
-            self._free.clear()
-            await self._free.wait()
-
-    def close(self) -> None:
-        self.full = False
-        self._free.set()
-        try:
-            self._transport.unregisterProducer()
-        except (AttributeError, RuntimeError):
-            pass
-
-    # Twisted's IPushProducer
-    def pauseProducing(self) -> None:  # noqa: N802
-        self.full = True
-
-    def resumeProducing(self) -> None:  # noqa: N802
-        self.full = False
-        self._free.set()
-
-    def stopProducing(self) -> None:  # noqa: N802
-        self.full = False
-        self._free.set()
+                    await send({"type": "websocket.send", "text": text})
+                except Exception:  # the client is gone; the server's disconnect message ends the socket
+                    self._open = False
+                    waiting.clear()
+                    return
+            if not self._open:
+                return
+            self._wake = self._loop.create_future()
+            await self._wake

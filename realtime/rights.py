@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from asgiref.sync import sync_to_async
 from django.contrib.sessions.models import Session
 from django.db.models import Q
 from django.utils import timezone
 
+from workspaces.access import Actor
+from workspaces.database import in_database
 from workspaces.models import ApiToken, Membership
 
 if TYPE_CHECKING:
@@ -61,10 +63,11 @@ class RightsWatch:
             if not sockets:
                 return
             try:
-                standing = await sync_to_async(_standing)(
+                standing = await in_database(
+                    _standing,
                     {(s.actor.user_id, s.actor.workspace_id) for s in sockets},
                     {s.actor.token_id for s in sockets if s.actor.token_id is not None},
-                    {s.session_key for s in sockets if s.session_key},
+                    {s.actor.session_key for s in sockets if s.actor.session_key},
                 )
             except asyncio.CancelledError:
                 raise
@@ -77,23 +80,33 @@ class RightsWatch:
     def _judge(self, socket: NexusConsumer, standing: Standing) -> None:
         actor = socket.actor
         role = standing.roles.get((actor.user_id, actor.workspace_id))
-        if socket.session_key and socket.session_key not in standing.sessions:
-            socket.close_soon(LOGGED_OUT)
-        elif actor.token_id is not None and actor.token_id not in standing.tokens:
+        if not _credential_stands(actor, standing):
             socket.close_soon(LOGGED_OUT)
         elif role is None:
             socket.close_soon(NOT_ALLOWED)
         elif role != actor.role:
-            from dataclasses import replace
-
             socket.actor = replace(actor, role=role)
+
+
+def _credential_stands(actor: Actor, standing: Standing) -> bool:
+    """What opened the socket, directly or by a ticket, is still good."""
+    if actor.session_key:
+        same_password = standing.passwords.get(actor.user_id, actor.user.password) == actor.user.password
+        return actor.session_key in standing.sessions and same_password
+    return actor.token_id is None or actor.token_id in standing.tokens
 
 
 class Standing:
     """What stands in the database right now."""
 
-    def __init__(self, roles: dict[tuple[UUID, UUID], Any], tokens: set[UUID], sessions: set[str]) -> None:
-        self.roles, self.tokens, self.sessions = roles, tokens, sessions
+    def __init__(
+        self,
+        roles: dict[tuple[UUID, UUID], str],
+        passwords: dict[UUID, str],
+        tokens: set[UUID],
+        sessions: set[str],
+    ) -> None:
+        self.roles, self.passwords, self.tokens, self.sessions = roles, passwords, tokens, sessions
 
 
 def _standing(pairs: set[tuple[UUID, UUID]], tokens: set[UUID], sessions: set[str]) -> Standing:
@@ -101,13 +114,22 @@ def _standing(pairs: set[tuple[UUID, UUID]], tokens: set[UUID], sessions: set[st
     members = Membership.objects.filter(
         user_id__in={user for user, _ in pairs}, workspace_id__in={w for _, w in pairs}, user__is_active=True
     )
-    alive = ApiToken.objects.filter(pk__in=tokens, revoked_at=None).filter(Q(expires_at=None) | Q(expires_at__gt=now))
+    roles: dict[tuple[UUID, UUID], str] = {}
+    passwords: dict[UUID, str] = {}
+    for user_id, workspace_id, role, password in members.values_list(
+        "user_id", "workspace_id", "role", "user__password"
+    ):
+        roles[user_id, workspace_id] = role
+        passwords[user_id] = password
+    alive = ApiToken.objects.filter(
+        Q(expires_at=None) | Q(expires_at__gt=now), pk__in=tokens, revoked_at=None
+    )
+    logged_in = Session.objects.filter(pk__in=sessions, expire_date__gt=now)
     return Standing(
-        {(user, workspace): role for user, workspace, role in members.values_list("user_id", "workspace_id", "role")},
+        roles,
+        passwords,
         set(alive.values_list("pk", flat=True)) if tokens else set(),
-        set(Session.objects.filter(pk__in=sessions, expire_date__gt=now).values_list("pk", flat=True))
-        if sessions
-        else set(),
+        set(logged_in.values_list("pk", flat=True)) if sessions else set(),
     )
 
 

@@ -15,6 +15,12 @@ def conversation_room(conversation_id: UUID | str) -> str:
     return f"conversation.{_plain(conversation_id)}"
 
 
+def conversation_of_room(room: str) -> UUID | None:
+    """The conversation that a room is of; None for rooms of other kinds."""
+    kind, _, name = room.partition(".")
+    return UUID(name) if kind == "conversation" else None
+
+
 def user_room(user_id: UUID | str) -> str:
     """All sockets of one person."""
     return f"user.{_plain(user_id)}"

@@ -11,6 +11,9 @@ from uuid import uuid4
 
 from django.conf import settings
 
+from realtime.consumer import close_sockets
+from realtime.process import start_realtime, stop_realtime
+
 from ..database import in_database
 from . import port
 from .local import LocalEngine
@@ -49,6 +52,7 @@ class EngineHost:
         if self.started:
             return
         self.started = True
+        start_realtime()
         # The writer's thread must get the interpreter soon after it is woken (default: 5 ms).
         sys.setswitchinterval(0.0005)
         if self._lock is not None:
@@ -88,6 +92,7 @@ class EngineHost:
         if not self.started:
             return
         self.started = False
+        await close_sockets()
         engine = port.current()
         if engine is not None:
             await engine.close()
@@ -103,5 +108,6 @@ class EngineHost:
         if self._docket is not None:
             await self._docket.__aexit__(None, None, None)  # type: ignore[attr-defined]
             self._docket = None
+        await stop_realtime()
         if self._lock is not None:
             self._lock.release()

@@ -1,0 +1,80 @@
+"""What lies under a socket's ASGI `send`: whether the network takes more, and how to cut it off.
+
+uvicorn's `send` waits until the network takes more. Daphne's never waits: Twisted's
+transport is asked to say when its buffer is full. Both transports can be cut off,
+which is the only end for a client that never reads: it would not take a close frame either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+MOST_WRAPPERS = 8
+
+
+def server_protocol(send: Any) -> Any:
+    """The server's protocol object behind an ASGI `send`, through the wrappers of Channels; None if unknown."""
+    for _ in range(MOST_WRAPPERS):
+        if (
+            isinstance(send, functools.partial) and send.args
+        ):  # Daphne: partial(server.handle_reply, protocol)
+            return send.args[0]
+        owner = getattr(send, "__self__", None)
+        inner = getattr(owner, "real_send", None)  # Channels' session middleware
+        if inner is None:
+            return owner
+        send = inner
+    return None
+
+
+class Line:
+    """The connection below one socket. `full` while the network does not take more."""
+
+    def __init__(self, send: Send) -> None:
+        self.full = False
+        self._free = asyncio.Event()
+        self._transport: Any = getattr(server_protocol(send), "transport", None)
+        self._asked = False
+        if hasattr(self._transport, "registerProducer"):
+            # The HTTP channel that the socket grew out of is still registered, and has nothing left to pause.
+            self._transport.unregisterProducer()
+            self._transport.registerProducer(self, True)
+            self._asked = True
+
+    async def free(self) -> None:
+        """Waits until the network takes more."""
+        while self.full:
+            self._free.clear()
+            await self._free.wait()
+
+    def cut(self) -> None:
+        """Ends the connection without another word."""
+        end = getattr(self._transport, "abortConnection", None) or getattr(self._transport, "abort", None)
+        if end is not None:
+            end()
+
+    def close(self) -> None:
+        self.full = False
+        self._free.set()
+        if self._asked:
+            self._asked = False
+            with contextlib.suppress(Exception):  # the connection may be gone already
+                self._transport.unregisterProducer()
+
+    # Twisted's IPushProducer
+    def pauseProducing(self) -> None:
+        self.full = True
+
+    def resumeProducing(self) -> None:
+        self.full = False
+        self._free.set()
+
+    def stopProducing(self) -> None:
+        self.full = False
+        self._free.set()

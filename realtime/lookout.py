@@ -1,0 +1,107 @@
+"""The lookout: sockets that missed a doorbell find out from the log, within seconds.
+
+Every few seconds a process asks once how far the runs of all conversations that are
+watched here have come. A socket that stands still behind its run reads the log on.
+After Redis was away everybody looks at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from .gate import RunGates
+from .hub import hub
+from .rooms import conversation_of_room, conversation_room
+
+log = logging.getLogger(__name__)
+
+EVERY_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """How far a run's log has come. `ended` runs are only of interest to those who follow them already."""
+
+    conversation_id: UUID
+    run_id: str
+    last_seq: int
+    ended: bool
+
+
+RunLister = Callable[[Sequence[UUID]], Awaitable[list[RunState]]]
+_lister: RunLister | None = None
+
+
+def register_run_lister(lister: RunLister) -> None:
+    """`await lister(conversation_ids)`: their runs that go on, and those that ended in the last minute."""
+    global _lister
+    _lister = lister
+
+
+class Lookout:
+    """One per process and loop; runs while a conversation is watched."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._now = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        hub().on_missed(self._now.set)
+
+    def needed(self) -> None:
+        """A socket joined a conversation."""
+        if self._task is None or self._task.done():
+            self._task = self.loop.create_task(self._run(), name="lookout")
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(EVERY_SECONDS):
+                    await self._now.wait()
+            except TimeoutError:
+                pass
+            missed = self._now.is_set()
+            self._now.clear()
+            watched = [found for room in hub().rooms() if (found := conversation_of_room(room)) is not None]
+            if not watched or _lister is None:
+                if not watched:
+                    return
+                continue
+            try:
+                states = await _lister(watched)
+            except asyncio.CancelledError:
+                raise
+            except Exception as fault:  # the database is away: the next look finds what this one did not
+                log.warning("lookout: %s", type(fault).__name__)
+                continue
+            for state in states:
+                for member in hub().in_room(conversation_room(state.conversation_id)):
+                    gates: RunGates | None = getattr(member, "gates", None)
+                    if gates is not None and (not state.ended or gates.follows(state.run_id)):
+                        gates.look(state.run_id, state.last_seq, at_once=missed)
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+
+_lookout: Lookout | None = None
+
+
+def lookout() -> Lookout:
+    """The lookout of this process and loop."""
+    global _lookout
+    if _lookout is None or _lookout.loop is not asyncio.get_running_loop():
+        _lookout = Lookout()
+    return _lookout
+
+
+async def close_lookout() -> None:
+    global _lookout
+    if _lookout is not None and _lookout.loop is asyncio.get_running_loop():
+        await _lookout.close()
+        _lookout = None
