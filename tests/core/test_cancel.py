@@ -13,6 +13,7 @@ from nexus_core import Usage, tool
 from nexus_core.chunks import ToolCallChunk
 from nexus_core.defaults import MemoryMeter
 from nexus_core.errors import ProviderUnavailable
+from nexus_core.estimate import ready
 from nexus_core.providers.base import TextDelta, UsageUpdate
 from nexus_core.providers.scripted import call, say
 
@@ -31,6 +32,7 @@ async def collect_and_cancel(b, when):
 
 
 async def test_it_stops_a_provider_that_is_silent_and_closes_its_stream():
+    await ready()
     b = bench([[UsageUpdate(Usage(input=9)), TextDelta("So far"), 3600.0, TextDelta(" never")]])
     chunks = []
     stream = b.agent.stream(b.request())

@@ -10,8 +10,12 @@ MODELS: dict[str, dict[Tier, str]] = {
     "anthropic": {"fast": "claude-haiku-5-5", "balanced": "claude-sonnet-5-5", "powerful": "claude-opus-5-5"},
     "openai": {"fast": "gpt-6-luna", "balanced": "gpt-6.1-terra", "powerful": "gpt-6.1-sol"},
     "google": {"fast": "gemini-3.5-flash-lite", "balanced": "gemini-3.8-flash", "powerful": "gemini-4-argon"},
-    "local": {"fast": "smollm2-135m", "balanced": "smollm2-135m", "powerful": "smollm2-135m"},
-    "scripted": {"fast": "rules", "balanced": "rules", "powerful": "rules"},
+    "local": {
+        "fast": "SmolLM2-135M-Instruct",
+        "balanced": "SmolLM2-135M-Instruct",
+        "powerful": "SmolLM2-135M-Instruct",
+    },
+    "scripted": {"fast": "demo", "balanced": "demo", "powerful": "demo"},
 }
 """Providers whose catalogue is ours to know; the others serve what their operator installed or chose."""
 

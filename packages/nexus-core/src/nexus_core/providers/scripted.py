@@ -17,7 +17,6 @@ from ..usage import Usage
 from .base import (
     ModelEvent,
     ModelRequest,
-    ProviderSpec,
     ReasoningDelta,
     Stop,
     StopReason,
@@ -35,14 +34,6 @@ Turn = str | BaseException | Sequence[Action] | Callable[[ModelRequest], "Turn"]
 """The answer to one request: a text, a fault, the actions one by one, or a function of the request that gives one."""
 
 PIECES = re.compile(r"\s*\S+|\s+$")
-
-SPEC = ProviderSpec(
-    name="scripted",
-    label="Demo",
-    wire="scripted",
-    free=True,
-    note="demo, rules, no AI",
-)
 
 
 class ScriptedProvider:
