@@ -14,7 +14,6 @@ from django.contrib.sessions.backends.db import SessionStore
 
 from realtime.hub import close_hub
 from realtime.presence_news import close_news
-from tests.people import alice, bob, charlie, other_workspace, vera, workspace  # noqa: F401
 from workspaces.access import Actor
 from workspaces.database import close_threads, in_database
 
@@ -65,7 +64,9 @@ class Socket:
                     self._looked += 1
                     if frame["type"] == type_ and all(frame.get(k) == v for k, v in fields.items()):
                         return frame
-                assert self.closed is None, f"closed with {self.closed} while waiting for {type_}: {self.seen}"
+                assert self.closed is None, (
+                    f"closed with {self.closed} while waiting for {type_}: {self.seen}"
+                )
                 await self._pull(timeout)
 
     async def ask(self, frame: dict[str, Any], type_: str) -> dict[str, Any]:
@@ -93,7 +94,13 @@ Connect = Callable[..., Awaitable[Socket]]
 
 
 def communicator_for(
-    *, session: str = "", token: str = "", ticket: str = "", origin: bytes | None = ORIGIN, path: str = "/ws/", host: bytes = b"testserver"
+    *,
+    session: str = "",
+    token: str = "",
+    ticket: str = "",
+    origin: bytes | None = ORIGIN,
+    path: str = "/ws/",
+    host: bytes = b"testserver",
 ) -> WebsocketCommunicator:
     from nexus_site.asgi import application
 

@@ -37,13 +37,18 @@ async def test_it_repeats_the_id_of_a_frame_in_its_answer(connect: Connect, alic
         ('{"type": 7}', "invalid_frame"),
         ('{"type": "no.such.frame"}', "unknown_frame"),
         ('{"type": "presence.update", "activity": "dancing"}', "invalid_frame"),
-        ('{"type": "presence.update", "conversationId": "00000000-0000-4000-8000-000000000000"}', "not_found"),
+        (
+            '{"type": "presence.update", "conversationId": "00000000-0000-4000-8000-000000000000"}',
+            "not_found",
+        ),
         ('{"type": "activity.broadcast"}', "invalid_frame"),
         ("[" * 100_000, "invalid_json"),
         ('{"type": "ping", "id": "\\ud800"}', "invalid_json"),
     ],
 )
-async def test_it_answers_a_bad_frame_and_stays_open(connect: Connect, alice: Actor, sent: str, code: str) -> None:
+async def test_it_answers_a_bad_frame_and_stays_open(
+    connect: Connect, alice: Actor, sent: str, code: str
+) -> None:
     socket = await connect(alice)
     await socket.send(sent)
     error = await socket.next("error")
@@ -62,7 +67,9 @@ async def test_it_names_the_bad_field_and_the_frame(connect: Connect, alice: Act
 async def test_it_takes_snake_case_and_bytes_too(connect: Connect, alice: Actor) -> None:
     socket = await connect(alice)
     await socket.send(b'{"type": "activity.broadcast", "activity_type": "file-opened", "metadata": {}}')
-    assert (await socket.next("activity.recorded", activityType="file-opened"))["userId"] == str(alice.user_id)
+    assert (await socket.next("activity.recorded", activityType="file-opened"))["userId"] == str(
+        alice.user_id
+    )
 
 
 async def test_it_closes_at_a_frame_over_the_limit(connect: Connect, alice: Actor, settings) -> None:
@@ -89,8 +96,12 @@ async def test_it_lets_a_hundred_frames_through_at_once(connect: Connect, alice:
 
 async def test_it_refuses_a_viewers_writes_and_answers_their_reads(connect: Connect, vera: Actor) -> None:
     socket = await connect(vera)
-    error = await socket.ask({"type": "activity.broadcast", "activityType": "x", "metadata": {}, "id": 1}, "error")
+    error = await socket.ask(
+        {"type": "activity.broadcast", "activityType": "x", "metadata": {}, "id": 1}, "error"
+    )
     assert (error["code"], error["id"]) == ("forbidden", 1)
-    error = await socket.ask({"type": "run.start", "clientId": "c", "agentId": "demo-agent", "input": "hi"}, "error")
+    error = await socket.ask(
+        {"type": "run.start", "clientId": "c", "agentId": "demo-agent", "input": "hi"}, "error"
+    )
     assert error["code"] == "forbidden"
     await socket.ask({"type": "ping"}, "pong")
