@@ -47,7 +47,15 @@ class AgentAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     form = AgentForm
     change_form_template = "admin/agents/agent/change_form.html"
     list_display = ["shown_name", "slug", "workspace", "provider", "model", "is_active", "available", "used"]
-    list_filter = ["is_active", "provider", "workspace", "is_premium", "rag_enabled", "reasoning"]
+    # Only workspaces of agents that are listed: another one's name is not told.
+    list_filter = [
+        "is_active",
+        "provider",
+        ("workspace", admin.RelatedOnlyFieldListFilter),
+        "is_premium",
+        "rag_enabled",
+        "reasoning",
+    ]
     search_fields = ["name", "slug", "description", "model", "system_prompt"]
     list_select_related = ["workspace"]
     list_per_page = 50

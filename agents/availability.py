@@ -107,9 +107,11 @@ def _is_server(spec: ProviderSpec | None) -> bool:
 
 @dataclass(slots=True)
 class _Probe:
+    """What is known of one address; written by the probe's own thread when it is done."""
+
     reachable: bool | None = None
     at: float = 0.0
-    going: Future[bool] | None = None
+    going: Future[None] | None = None
 
 
 _known: dict[str, _Probe] = {}
@@ -119,33 +121,24 @@ _pool = ThreadPoolExecutor(4, thread_name_prefix="probe")
 
 def _probe_all(addresses: set[str]) -> dict[str, bool | None]:
     """Whether something listens there: what is known, renewed behind the page's back once it is old."""
-    first: list[Future[bool]] = []
     now = time.monotonic()
     with _lock:
-        for address in addresses:
-            probe = _known.setdefault(address, _Probe())
-            if probe.going is None and (probe.reachable is None or now - probe.at > FRESH_SECONDS):
-                probe.going = _pool.submit(_listens, address)
-                probe.going.add_done_callback(lambda future, probe=probe: _learn(probe, future))
-            if probe.reachable is None and probe.going is not None:
-                first.append(probe.going)
+        probes = {address: _known.setdefault(address, _Probe()) for address in addresses}
+        for address, probe in probes.items():
+            old = probe.reachable is None or now - probe.at > FRESH_SECONDS
+            if old and (probe.going is None or probe.going.done()):
+                probe.going = _pool.submit(_ask, probe, address)
+        first = [
+            probe.going for probe in probes.values() if probe.reachable is None and probe.going is not None
+        ]
     if first:
         wait(first, timeout=LONGEST_WAIT)
-    return {address: _answer(_known.get(address)) for address in addresses}
+    return {address: probe.reachable for address, probe in probes.items()}
 
 
-def _answer(probe: _Probe | None) -> bool | None:
-    if probe is None:
-        return None
-    going = probe.going
-    return (
-        going.result() if probe.reachable is None and going is not None and going.done() else probe.reachable
-    )
-
-
-def _learn(probe: _Probe, future: Future[bool]) -> None:
-    with _lock:
-        probe.reachable, probe.at, probe.going = future.result(), time.monotonic(), None
+def _ask(probe: _Probe, address: str) -> None:
+    reachable = _listens(address)
+    probe.reachable, probe.at = reachable, time.monotonic()
 
 
 def _listens(address: str) -> bool:

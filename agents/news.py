@@ -17,6 +17,7 @@ from agents.fetching import FetchFailed, fetch
 
 LONGEST_SUMMARY = 400
 
+_CODE = re.compile(r"<(script|style)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<[^>]*>")
 _BLANKS = re.compile(r"\s+")
 
@@ -83,5 +84,5 @@ def _article(entry: Any, source: str) -> Article:
 
 def _plain(text: str, longest: int = 200) -> str:
     """Without markup, on one line, cut at a word."""
-    plain = _BLANKS.sub(" ", html.unescape(_TAG.sub(" ", text))).strip()
+    plain = _BLANKS.sub(" ", html.unescape(_TAG.sub(" ", _CODE.sub(" ", text)))).strip()
     return plain if len(plain) <= longest else plain[:longest].rsplit(" ", 1)[0] + " …"

@@ -98,6 +98,22 @@ def test_a_server_that_swallows_connections_holds_no_page_up(
     assert "not answered yet" in told.reason
 
 
+def test_many_pages_at_once_share_one_probe(alice: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    asked: list[str] = []
+
+    def listens(address: str) -> bool:
+        asked.append(address)
+        return True
+
+    monkeypatch.setattr(availability, "_listens", listens)
+    with ThreadPoolExecutor(8) as pages:
+        told = list(pages.map(lambda _: availability._probe_all({"http://127.0.0.1:9"}), range(200)))
+    assert told == [{"http://127.0.0.1:9": True}] * 200
+    assert len(asked) == 1
+
+
 def test_a_provider_that_is_switched_off_says_so(alice: Actor) -> None:
     ProviderEndpoint.objects.create(name="scripted", label="Demo", wire="scripted", is_enabled=False)
     told = agent_availability(agent(alice, "demo-agent"), alice)

@@ -49,7 +49,7 @@ async def house() -> AsyncIterator[str]:
     app.router.add_get("/moved", _to(302, "/rss"))
     app.router.add_get("/loop", _to(302, "/loop"))
     app.router.add_get("/file", _to(302, "file:///etc/passwd"))
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -90,17 +90,13 @@ async def test_it_reads_feeds_newest_first(
     feeds(monkeypatch, ("R", f"{house}/rss"), ("A", f"{house}/atom"), ("Away", f"{house}/gone"))
     told = await ask()
     assert [article["title"] for article in told["articles"]] == ["Newest", "Newer", "Older & wiser", "Trap"]
-    assert (
-        told["articles"][2]
-        == {
-            "title": "Older & wiser",
-            "link": "https://news.example/1",
-            "source": "R",
-            "published": "2026-11-19T08:00:00Z",
-            "summary": "Some bold news",
-        }
-        or "script" not in told["articles"][2]["summary"]
-    )
+    assert told["articles"][2] == {
+        "title": "Older & wiser",
+        "link": "https://news.example/1",
+        "source": "R",
+        "published": "2026-11-19T08:00:00Z",
+        "summary": "Some bold news",
+    }
     assert told["articles"][3]["link"] == ""
     assert told["failedFeeds"] == [{"feed": "Away", "error": "it answered with status 404"}]
     assert len((await ask(limit=1))["articles"]) == 1
