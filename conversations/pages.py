@@ -199,29 +199,40 @@ def conversation(request: HttpRequest, actor: Actor, conversation_id: UUID) -> H
 
 
 def shown_branch(messages: list[dict[str, Any]], runs: dict[str, Any]) -> list[dict[str, Any]]:
-    """The newest branch, oldest first, each message with its run and its place among its siblings."""
-    shown = [message for message in messages if not message["superseded"]]
-    children: dict[str | None, list[dict[str, Any]]] = {}
+    """What a reader sees, oldest first, each message with its run; `client/thread.js` chooses in the same way.
+
+    At a fork the branch in which something was written last. People's messages and agents'
+    answers under one parent are no alternatives: two may write, and two answer, at one place.
+    """
+    shown = [message for message in messages if not message["superseded"] and message["role"] in ("user", "assistant")]
     ids = {message["id"] for message in shown}
+    children: dict[str | None, list[dict[str, Any]]] = {}
     for message in shown:
         parent = message["parentId"] if message["parentId"] in ids else None
         children.setdefault(parent, []).append(message)
+    newest: dict[str, int] = {}
+    for message in reversed(shown):
+        below = [newest[child["id"]] for child in children.get(message["id"], [])]
+        newest[message["id"]] = max([message["number"], *below])
     line: list[dict[str, Any]] = []
-    at: str | None = None
-    while at in children:
-        siblings = children[at]
-        message = siblings[-1]
-        line.append(
-            message
-            | {
-                "run": runs.get(message["runId"]) if message["role"] == "assistant" else None,
-                "siblings": [sibling["id"] for sibling in siblings],
-                "place": len(siblings),
-                "time": datetime.fromisoformat(message["createdAt"]),
-            }
-        )
-        at = message["id"]
-    return line
+    places: list[str | None] = [None]
+    while places:
+        siblings = children.get(places.pop(0), [])
+        for role in ("user", "assistant"):
+            group = [message for message in siblings if message["role"] == role]
+            if group:
+                chosen = max(group, key=lambda message: newest[message["id"]])
+                line.append(chosen)
+                places.append(chosen["id"])
+    line.sort(key=lambda message: message["number"])
+    return [
+        message
+        | {
+            "run": runs.get(message["runId"]) if message["role"] == "assistant" else None,
+            "time": datetime.fromisoformat(message["createdAt"]),
+        }
+        for message in line
+    ]
 
 
 @page

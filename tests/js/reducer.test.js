@@ -68,6 +68,11 @@ test("it shows the newest branch, and another one on demand", () => {
   assert.deepEqual(keys(state), ["message:m5"], "a new branch is shown when it appears");
 });
 
+test("it shows the branch in which something was written last", () => {
+  const messages = [question("m1", 1), answer("m2", 2, "m1", "r1"), question("m3", 3), answer("m4", 4, "m3", "r2"), question("m5", 5, "m2")];
+  assert.deepEqual(keys(opened({ messages })), ["message:m1", "run:r1", "message:m5"]);
+});
+
 test("it takes regenerated answers for branches, and people and agents at one place for no alternatives", () => {
   const state = opened({ messages: [question("m1", 1), answer("m2", 2, "m1", "r1"), answer("m3", 3, "m1", "r2"), question("m4", 4, "m1")] });
   assert.deepEqual(keys(state), ["message:m1", "run:r2", "message:m4"]);
@@ -77,6 +82,14 @@ test("it takes regenerated answers for branches, and people and agents at one pl
 test("it takes the beginning of a later page for a sequence, not for branches", () => {
   const state = opened({ messages: [answer("m8", 1, "not-loaded", "r1"), question("m9", 2, "m8")] });
   assert.deepEqual(keys(state), ["run:r1", "message:m9"]);
+});
+
+test("it shows a resumed run in the place of the one that was cut", () => {
+  const cut = opened({ messages: [question("m1", 1), answer("m2", 2, "m1", "r1", "Half an")], runs: [{ id: "r1", status: "cancelled", messageId: "m1" }] });
+  const state = reduce(cut, { type: "run.queued", runId: "r2", conversationId: "c1", run: { id: "r2", conversationId: "c1", messageId: "m1", resumedFrom: "r1" } });
+  assert.deepEqual(keys(state), ["message:m1", "run:r2"]);
+  const done = reduce(state, { type: "message.created", message: answer("m3", 3, "m1", "r2", "Half an answer.") });
+  assert.equal(thread(done)[1].branches, null);
 });
 
 test("it hides what was rolled back", () => {

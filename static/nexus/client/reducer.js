@@ -191,7 +191,7 @@ function runAccepted(state, frame) {
   const pending = state.pending.map((one) =>
     one.clientId === frame.clientId ? { ...one, status: "accepted", messageId: frame.messageId, runId: frame.runId } : one,
   );
-  const next = { ...state, conversation, runs, pending };
+  const next = replaced({ ...state, conversation, runs, pending }, frame.resumedFrom);
   return { ...next, pending: settlePending(next) };
 }
 
@@ -202,7 +202,16 @@ function withRun(state, frame, status) {
   const known = state.runs[told.id];
   const run = mergeRun(known, { ...told, status });
   if (known && status === "running" && known.status === "queued") run.status = "running";
-  return { ...state, runs: { ...state.runs, [run.id]: run } };
+  return replaced({ ...state, runs: { ...state.runs, [run.id]: run } }, told.resumedFrom);
+}
+
+/** A run that goes on where another was cut takes its place: the old answer is not shown any more. */
+function replaced(state, runId) {
+  const old = runId ? state.runs[runId] : null;
+  if (!old || old.superseded) return state;
+  const messages = { ...state.messages };
+  for (const message of Object.values(state.messages)) if (message.runId === runId) messages[message.id] = { ...message, superseded: true };
+  return { ...state, messages, runs: { ...state.runs, [runId]: { ...old, superseded: true } } };
 }
 
 /** The doorbell after a run's end. The terminal chunk is the truth; this fills in what only the record knows. */

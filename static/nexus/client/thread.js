@@ -71,7 +71,7 @@ function placeAfterPrompt(entries, run) {
 }
 
 /**
- * Walks the tree from its root, at each fork along the chosen branch or else the newest.
+ * Walks the tree from its root, at each fork along the chosen branch or else the one in which something was written last.
  * People's messages and agents' answers under one parent are not alternatives of one another: two people may
  * write, and two agents answer, at the same place.
  */
@@ -84,6 +84,7 @@ function visible(state) {
     list.push(message);
     children.set(parent, list);
   }
+  const newest = newestBelow(state, children);
   const ids = [];
   const branches = new Map();
   const queue = ["root"];
@@ -97,7 +98,7 @@ function visible(state) {
     for (const [fork, siblings] of forks) {
       const alternatives = parent === "root" && !isFork(siblings, state) ? siblings.map((one) => [one]) : [siblings];
       for (const group of alternatives) {
-        const chosen = group.find((one) => one.id === state.choices[fork]) ?? group[group.length - 1];
+        const chosen = group.find((one) => one.id === state.choices[fork]) ?? group.reduce((best, one) => (newest.get(one.id) >= newest.get(best.id) ? one : best));
         ids.push(chosen.id);
         queue.push(chosen.id);
         if (group.length > 1) {
@@ -118,7 +119,24 @@ function isFork(siblings, state) {
   return siblings.every((one) => !one.parentId || state.messages[one.parentId]);
 }
 
+/** Of each message, when the newest below it (or it itself) was written. */
+function newestBelow(state, children) {
+  const newest = new Map();
+  const order = Object.values(state.messages).sort(byAge).reverse();
+  for (const message of order) {
+    const below = (children.get(message.id) ?? []).map((child) => newest.get(child.id) ?? 0);
+    newest.set(message.id, Math.max(placeOf(message), ...below));
+  }
+  return newest;
+}
+
+/** Where a message stands in its conversation: its number there, or its time. */
+function placeOf(message) {
+  return message.number ?? Date.parse(message.createdAt) ?? 0;
+}
+
 function byAge(a, b) {
+  if (a.number !== undefined && b.number !== undefined) return a.number - b.number;
   if (a.createdAt !== b.createdAt) return a.createdAt < b.createdAt ? -1 : 1;
   return a.id < b.id ? -1 : 1;
 }

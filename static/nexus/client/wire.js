@@ -50,6 +50,7 @@ export function toRun(wire) {
     durationMs: wire.durationMs,
     stopReason: wire.stopReason,
     error: wire.error,
+    resumedFrom: wire.resumedFrom || undefined,
     superseded: wire.superseded,
     estimated: wire.estimated,
     timeToFirstTokenMs: wire.timeToFirstTokenMs,

@@ -30,14 +30,20 @@ export class NexusActivityFeed extends HTMLElement {
   }
 }
 
-/** Neighbours of one kind by one person, at most five minutes apart, as one line with a count. */
+const COMING = new Set(["user-joined", "user-left"]);
+
+/**
+ * Neighbours of one kind by one person, at most five minutes apart, as one line with a count. Of coming and going only
+ * the last is told: who is here stands above.
+ */
 export function merged(items) {
   const lines = [];
   for (const item of items) {
     const last = lines.at(-1);
-    const near = last && Date.parse(last.oldest) - Date.parse(item.createdAt) < SAME_MS;
-    if (last && near && last.kind === item.kind && last.who.id === item.who.id && last.text === item.text) {
-      last.times += 1;
+    const near = last && last.who.id === item.who.id && Date.parse(last.oldest) - Date.parse(item.createdAt) < SAME_MS;
+    const coming = near && COMING.has(last.kind) && COMING.has(item.kind);
+    if (near && (coming || (last.kind === item.kind && last.text === item.text))) {
+      last.times += coming ? 0 : 1;
       last.oldest = item.createdAt;
     } else lines.push({ ...item, times: 1, oldest: item.createdAt });
   }

@@ -66,7 +66,7 @@ export class NexusRunWaterfall extends HTMLElement {
     });
     this.replaceChildren(
       h("h2", {}, "This run ", h("span.mut.cut", {}, agent?.name ?? run.agentId ?? ""), h("span.grow"), mark),
-      axis.rows.length ? h("ol.wf", {}, ...rows) : h("p.mut", {}, run.items.length || live ? "Waiting for the first words." : "The steps of an older run are not kept here."),
+      axis.rows.length ? h("ol.wf", {}, ...rows) : h("p.mut", {}, run.items.length || live ? "Waiting for the first words." : "Loading its steps."),
       h("dl.kv"),
     );
   }
@@ -90,7 +90,7 @@ export class NexusRunWaterfall extends HTMLElement {
 
   #facts(run) {
     const usage = run.tokenUsage;
-    const first = run.timeToFirstTokenMs ?? (run.firstWordsAt && run.startedAt ? run.firstWordsAt - run.startedAt : null);
+    const first = run.firstWordsAt && run.startedAt ? run.firstWordsAt - run.startedAt : run.timeToFirstTokenMs;
     const facts = [];
     if (run.model) facts.push(["Model", run.model]);
     if (usage && usage.total) {

@@ -39,7 +39,7 @@ export class NexusUsageChart extends HTMLElement {
       stack.append(piece);
     }
     const text = `${day.label}: ${count(day.total)} tokens, ${usd(day.cost)}`;
-    return h("div.d", { title: text }, stack, h("span.num", {}, labelled ? String(day.date.getUTCDate()) : ""));
+    return h("div.dy", { title: text }, stack, h("span.num", {}, labelled ? String(day.date.getUTCDate()) : ""));
   }
 }
 

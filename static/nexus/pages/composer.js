@@ -35,7 +35,7 @@ async function loadCommands(input, withOwn) {
   const own = withOwn ? OWN.map((one) => ({ ...one, icon: ICONS[one.name] })) : [];
   try {
     const { items } = await api("GET", "/api/commands");
-    const served = items.map((one) => ({ name: one.name.replace(/^\//, ""), description: one.description ?? "", icon: ICONS[one.name.replace(/^\//, "")], takesText: Boolean(one.takesText ?? one.usage?.includes("<")) }));
+    const served = items.map((one) => ({ name: one.name.replace(/^\//, ""), description: one.description ?? "", icon: ICONS[one.name.replace(/^\//, "")], takesText: /\s/.test(one.usage ?? "") }));
     input.commands = [...served, ...own.filter((one) => !served.some((other) => other.name === one.name))];
   } catch {
     input.commands = own; // offline: commands can still be written by hand

@@ -1,7 +1,8 @@
 /** The page of one conversation: the client's state into the elements, the elements' events into the client. */
-import { isLive } from "../client/run.js";
+import { applyChunk, isLive, newRun } from "../client/run.js";
 import { currentRun, entryText, liveRuns } from "../client/thread.js";
 import { agentItems, Menu } from "../elements/menu.js";
+import { api } from "../lib/api.js";
 import { copyText } from "../lib/clipboard.js";
 import { avatar, h } from "../lib/dom.js";
 import { followUps } from "../lib/followups.js";
@@ -15,6 +16,7 @@ const TYPING_MS = 6000;
 export class ConversationPage {
   #runInView = null;
   #spoken = new Map();
+  #older = new Map();
 
   constructor(shell) {
     this.shell = shell;
@@ -94,7 +96,26 @@ export class ConversationPage {
   #drawRail(state) {
     if (!this.waterfall) return;
     const run = currentRun(state, this.#runInView);
-    this.waterfall.view = run ? { run, agent: this.shell.agentOf(run.agentId) } : null;
+    const shown = run && !isLive(run) && !run.items.length ? (this.#older.get(run.id) ?? run) : run;
+    this.waterfall.view = run ? { run: shown, agent: this.shell.agentOf(run.agentId) } : null;
+    if (shown && !isLive(shown) && !shown.items.length && !this.#older.has(run.id)) this.#loadSteps(run);
+  }
+
+  /** The steps of an answer that was finished before this page was opened, from its log. */
+  async #loadSteps(run) {
+    this.#older.set(run.id, run);
+    let told = newRun(run.id, { ...run, status: "queued", lastSeq: 0 });
+    try {
+      for (let more = true; more; ) {
+        const { items } = await api("GET", `/api/runs/${run.id}/chunks?after=${told.lastSeq}`);
+        for (const { seq, chunk } of items) told = applyChunk(told, seq, chunk);
+        more = items.length > 0 && isLive(told);
+      }
+      this.#older.set(run.id, { ...told, status: run.status });
+      schedule(this.draw);
+    } catch {
+      this.#older.delete(run.id); // it is tried again when the answer comes into view again
+    }
   }
 
   #drawTyping = () => {
@@ -139,7 +160,15 @@ export class ConversationPage {
 
   #send(text, files, agentId) {
     const busy = liveRuns(this.client.state).some((run) => run.agentId === agentId);
-    this.ask(text, { agentId, files, policy: busy ? "enqueue" : undefined });
+    this.ask(text, { agentId, files, policy: busy ? "enqueue" : undefined, ...this.#place() });
+  }
+
+  /** Who reads an older version writes on there; else the server puts a message at the end. */
+  #place() {
+    const entries = this.client.messages;
+    const older = entries.some((entry) => entry.branches && entry.branches.index < entry.branches.count - 1);
+    const last = entries.findLast((entry) => entry.message)?.message;
+    return older && last ? { parentMessageId: last.id } : {};
   }
 
   async ask(text, { agentId, files = [], ...rest }) {

@@ -14,7 +14,7 @@ const WAIT_MS = 180;
 export function openPalette({ commands, conversations }) {
   if (document.querySelector("dialog.palette")) return;
   const list = h("div.found-list", { role: "listbox", id: "palette-list", "aria-label": "Results" });
-  const field = h("input", { type: "search", role: "combobox", "aria-expanded": "true", "aria-controls": "palette-list", "aria-autocomplete": "list", "aria-label": "Search and commands", placeholder: "Search conversations, or type a command", autocomplete: "off", spellcheck: "false" });
+  const field = h("input", { type: "text", role: "combobox", "aria-expanded": "true", "aria-controls": "palette-list", "aria-autocomplete": "list", "aria-label": "Search and commands", placeholder: "Search conversations, or type a command", autocomplete: "off", spellcheck: "false" });
   const dialog = h("dialog.palette", { "aria-label": "Search and commands" }, h("div.field", {}, icon("search"), field, h("kbd", {}, "Esc")), list);
   let rows = [];
   let active = 0;
