@@ -82,6 +82,8 @@ class WireServer:
                     return
         except ConnectionError:
             self.closed_by_client.set()
+        except asyncio.CancelledError:
+            pass  # by `stop`; what runs the task would log it
         finally:
             writer.close()
 

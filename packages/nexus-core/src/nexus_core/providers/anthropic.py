@@ -11,6 +11,7 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..messages import ImagePart, Message, Part, ReasoningPart, TextPart, ToolCallPart
 from ..usage import Usage
@@ -41,6 +42,7 @@ _STOP: dict[str, StopReason] = {
     "pause_turn": "pause",
     "refusal": "refusal",
 }
+_HOST = "api.anthropic.com"
 _BUDGET = {"low": 2048, "medium": 8192, "high": 24576}
 _LEAST_BUDGET = 1024
 _NOT_IN_IDS = re.compile(r"[^a-zA-Z0-9_-]")
@@ -61,12 +63,17 @@ class AnthropicProvider(Adapter):
     def _build(self) -> Any:
         import anthropic
 
+        headers = {"Accept-Encoding": "identity", **self.spec.headers}
+        if urlsplit(self.base_url).hostname != _HOST:
+            headers["x-api-key"] = (
+                self._key
+            )  # the SDK sends it as a bearer; compatible servers may know only this
         client = anthropic.AsyncAnthropic(
             api_key=self._key,
             base_url=self.base_url,
             max_retries=0,
             http_client=sdk.http_client(anthropic),
-            default_headers={"Accept-Encoding": "identity", **self.spec.headers},
+            default_headers=headers,
         )
         _ = client.messages.with_streaming_response  # imports the rest of the SDK in this thread
         return client
