@@ -8,7 +8,6 @@ at start.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,10 +20,6 @@ if TYPE_CHECKING:
     from .consumer import NexusConsumer
 
 
-# Inside a JSON string every quote is escaped, so text of a model can never look like this.
-_TERMINAL = re.compile(r'"chunk":\{"type":"metadata","data":\{"status":"(?:complete|cancelled|failed)"')
-
-
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One serialised server frame; `run_id` and `seq` are set for chunks, which pass a sequence gate."""
@@ -33,11 +28,6 @@ class Frame:
     type: str
     run_id: str | None = None
     seq: int | None = None
-
-    @property
-    def ends_run(self) -> bool:
-        """It carries the terminal chunk of its run. Read off the text: chunks are never parsed on their way."""
-        return self.seq is not None and _TERMINAL.search(self.text) is not None
 
     @property
     def size(self) -> int:
