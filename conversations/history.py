@@ -28,6 +28,8 @@ DEFAULT_WINDOW = 128_000
 def branch_to(message: Message) -> list[Message]:
     """The messages from the first to this one, by parents, without superseded ones and without
     what stands before the last /clear. One query."""
+    if message.parent_id is None:
+        return [message]
     everything = {
         m.pk: m for m in Message.objects.filter(conversation_id=message.conversation_id).order_by("number")
     }

@@ -26,6 +26,7 @@ ATTRIBUTES = {
     "a": {"href", "title"},
     "code": {"class"},
     "div": {"class", "tabindex"},
+    "h3": {"class"},
     "input": {"type", "checked", "disabled"},
     "li": {"class"},
     "nexus-code-block": {"data-lang"},
@@ -65,6 +66,12 @@ class _PageRenderer(_Renderer):
     def image(self, text: str, url: str, title: str | None = None) -> str:
         source = mistune.escape(self.safe_url(url))
         return f'<nexus-image data-src="{source}">{mistune.escape(text or "image")}</nexus-image>'
+
+    def heading(self, text: str, level: int, **attrs: Any) -> str:
+        """Below the name of who answers, which is a heading of the second level."""
+        tag = "h3" if level <= 3 else "h4"
+        look = ' class="big"' if level <= 2 else ""
+        return f"<{tag}{look}>{text}</{tag}>\n"
 
     def block_code(self, code: str, info: str | None = None) -> str:
         found = re.match(r"[\w+#.-]+", info or "")

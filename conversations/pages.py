@@ -204,7 +204,11 @@ def shown_branch(messages: list[dict[str, Any]], runs: dict[str, Any]) -> list[d
     At a fork the branch in which something was written last. People's messages and agents'
     answers under one parent are no alternatives: two may write, and two answer, at one place.
     """
-    shown = [message for message in messages if not message["superseded"] and message["role"] in ("user", "assistant")]
+    shown = [
+        message
+        for message in messages
+        if not message["superseded"] and message["role"] in ("user", "assistant")
+    ]
     ids = {message["id"] for message in shown}
     children: dict[str | None, list[dict[str, Any]]] = {}
     for message in shown:

@@ -143,8 +143,9 @@ def _message_list(
 
 EXPORT_RESPONSE: dict[str, Any] = {
     "content": {
-        media_type: {"schema": {"type": "string", "format": "binary"}}
-        for media_type in ("application/json", "text/markdown", "text/html")
+        "application/json": {"schema": {"type": "object"}},
+        "text/markdown": {"schema": {"type": "string"}},
+        "text/html": {"schema": {"type": "string"}},
     }
 }
 

@@ -93,6 +93,9 @@ class DbJournal:
         calls: Sequence[ToolRecord],
     ) -> None:
         await self._recorder.flush()
+        if self.final is not None:  # it was not the last after all: somebody steered the run on
+            earlier, self.final = self.final, None
+            await in_database(self._store_step, earlier, ())
         if not calls and step.stop_reason not in ("pause", "tool_calls"):
             self.final = FinalStep(step, attempt, outcome, settled)
             return

@@ -25,6 +25,7 @@ from nexus_core.chunks import ContentChunk, ErrorChunk, MetadataChunk, Reasoning
 from nexus_core.context import ExecutionContext
 from nexus_core.defaults import default_ports
 from nexus_core.errors import NexusError, RunFenced
+from nexus_core.messages import Message
 from nexus_core.usage import Cost, Usage
 from realtime.presence import agent_done, agent_working
 from workspaces.access import Actor, actor_for
@@ -65,6 +66,8 @@ class Prepared:
     agent: BaseAgent | None
     actor: Actor | None
     fault: NexusError | None
+    messages: Sequence[Message] = ()
+    """The history as the model is told it, the question last."""
 
 
 class Runner:
@@ -160,7 +163,9 @@ class Runner:
             run_end_unstarted_if_cancelled(run_id)
             return None
         run = claim.run
-        if not claim.fresh:
+        if claim.fresh:
+            events.announce_started(run.conversation, run)
+        else:
             attempts_settle_orphans(run.pk, visible_text(fold(claim.log)))
         actor: Actor | None = None
         try:
@@ -174,7 +179,7 @@ class Runner:
             )
         except NexusError as fault:
             return Prepared(claim, None, actor, fault)
-        return Prepared(claim, agent, actor, None)
+        return Prepared(claim, agent, actor, None, model_messages(claim.line, **agent_window(agent)))
 
     async def _work(self, prepared: Prepared, context: ExecutionContext, recorder: Recorder) -> None:
         claim, run = prepared.claim, prepared.claim.run
@@ -209,7 +214,7 @@ class Runner:
         }
         agent_working(**where, name=name, icon=icon, activity="thinking")
         try:
-            *history, question = await in_database(model_messages, claim.line, **agent_window(agent))
+            *history, question = prepared.messages
             request = AgentRequest(
                 agent_id=run.agent_slug,
                 input=question,
@@ -259,7 +264,6 @@ class Runner:
             await recorder.add(started_chunk(run))
             for chunk in claim.inherited:
                 await recorder.add(chunk)
-            await in_database(_tell_started, run)
             return
         await recorder.add(MetadataChunk("resumed", {"epoch": run.epoch}))
         visible = (ContentChunk, ReasoningChunk, ToolCallChunk)
@@ -372,11 +376,6 @@ async def aclose(stream: Any) -> None:
     close = getattr(stream, "aclose", None)
     if close is not None:
         await close()
-
-
-def _tell_started(run: Run) -> None:
-    events.announce_started(run.conversation, run)
-    events.record_asked(run)
 
 
 def _release(run_id: UUID, epoch: int) -> None:

@@ -7,18 +7,18 @@ runner needs, in one transaction.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q
-from django.db.models.functions import Now
-from django.utils import timezone
+from django.db.models.functions import Coalesce, Now
 
 from nexus_core.chunks import Chunk, ContentChunk, ReasoningChunk, ToolCallChunk, from_wire
 from nexus_core.ports import StepRecord, ToolRecord
+from nexus_core.usage import Cost, Usage
 
 from ..engine.journal import step_record, tool_record
 from ..fold import kept
@@ -72,16 +72,19 @@ def _claim(run_id: UUID, owner: str) -> Claim | None:
             Q(status=Run.Status.QUEUED) | (Q(status=Run.Status.RUNNING) & lease_ended()), pk=run_id
         )
         .exclude(cancel_requested_at__isnull=False, status=Run.Status.QUEUED)
-        .update(epoch=F("epoch") + 1, owner=owner, heartbeat_at=Now(), status=Run.Status.RUNNING)
+        .update(
+            epoch=F("epoch") + 1,
+            owner=owner,
+            heartbeat_at=Now(),
+            started_at=Coalesce("started_at", Now()),
+            status=Run.Status.RUNNING,
+        )
     )
     if not taken:
         return None
     run = Run.objects.select_related("conversation", "workspace", "agent", "message", "requested_by").get(
         pk=run_id
     )
-    if run.started_at is None:
-        run.started_at = timezone.now()
-        run.save(update_fields=["started_at"])
     line = branch_to(run.message)
     if run.epoch == 1:
         return Claim(run, line, [], [], [], 0, False) if run.resumed_from_id is None else _resumed(run, line)
@@ -116,10 +119,12 @@ def _resumed(run: Run, line: list[Message]) -> Claim:
         for _, chunk in kept((seq, chunk_of(wire)) for seq, wire in rows)
         if isinstance(chunk, (ContentChunk, ReasoningChunk, ToolCallChunk))
     ]
+    # What they cost is booked on the earlier run.
+    told = [replace(step_record(s), usage=Usage(), cost=Cost()) for s in steps]
     return Claim(
         run,
         line,
-        [step_record(s) for s in steps],
+        told,
         [tool_record(c) for c in calls],
         [],
         0,

@@ -10,7 +10,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from typing import Any, Literal
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.db import IntegrityError, transaction
 from django.db.models import Max
@@ -24,7 +24,7 @@ from workspaces.access import Actor
 
 from ..access import access_conversation, access_message, require_write
 from ..engine import port
-from ..events import announce_message, announce_new_conversation, announce_queued
+from ..events import announce_message, announce_new_conversation, announce_queued, record_asked
 from ..models import Conversation, Message, Run
 from .input import BadInput, message_parts
 from .run_cancel import cancel_in_transaction
@@ -85,8 +85,6 @@ def run_start(
     body = fingerprint(
         agent_id, input_, conversation_id, policy, model, parent_message_id, regenerate_message_id
     )
-    if client_id and (earlier := earlier_start(actor, client_id, body)):
-        return earlier
     try:
         with transaction.atomic():
             return _start(
@@ -102,8 +100,8 @@ def run_start(
                 regenerate_message_id=regenerate_message_id,
                 visibility=visibility,
             )
-    except IntegrityError:
-        # The same client id, at the same moment, on another connection: the other one won.
+    except (IntegrityError, NexusError):
+        # Seen before? A client id is unique, so that the first sending pays no look-up for it.
         if client_id and (earlier := earlier_start(actor, client_id, body)):
             return earlier
         raise
@@ -124,6 +122,8 @@ def _start(
     visibility: str,
 ) -> Started:
     new = conversation_id is None and regenerate_message_id is None
+    now = timezone.now()
+    run_id = uuid4()
     if new:
         agent = access_agent(actor, agent_id)
         conversation = Conversation(
@@ -131,6 +131,10 @@ def _start(
             created_by_id=actor.user_id,
             agent_slug=agent.slug,
             visibility=_visibility(visibility),
+            message_count=1,
+            created_at=now,
+            updated_at=now,
+            last_active_at=now,
         )
     else:
         if regenerate_message_id is not None:
@@ -145,7 +149,6 @@ def _start(
         parts, text, files = message_parts(actor, input_)
         conversation.title = title_from(text, files)
         conversation.save(force_insert=True)
-        conversation.refresh_from_db(fields=["created_at", "updated_at", "last_active_at"])
         parent: Message | None = None
         live: list[Run] = []
     else:
@@ -163,11 +166,26 @@ def _start(
     if regenerate_message_id is not None:
         message = _question_of(conversation, answer)
     else:
-        message = _add_message(actor, conversation, parent, parts, text)
+        message = Message(
+            conversation=conversation,
+            parent=parent,
+            number=1 if new else next_number(conversation),
+            role=Message.Role.USER,
+            content=text,
+            parts=parts,
+            author=actor.user,
+            run_id=run_id,
+            clears_history=text.strip() == "/clear",
+            created_at=now,
+        )
+        message.save(force_insert=True)
+        if not new:
+            _count_message(conversation, message)
         for upload in files:
             upload.conversation = conversation
             upload.save(update_fields=["conversation"])
     run = Run(
+        id=run_id,
         workspace_id=actor.workspace_id,
         conversation=conversation,
         agent=agent,
@@ -179,12 +197,9 @@ def _start(
         body_hash=body,
         policy=policy,
         model_override=model or conversation.model,
-        created_at=timezone.now(),
+        created_at=now,
     )
     run.save(force_insert=True)
-    if not message.run_id:
-        message.run_id = run.pk
-        Message.objects.filter(pk=message.pk).update(run_id=run.pk)
     waits = bool(live)
 
     def after_commit() -> None:
@@ -195,6 +210,7 @@ def _start(
             announce_queued(conversation, run)
         else:
             port.enqueue(run.pk)
+        record_asked(run)
 
     transaction.on_commit(after_commit)
     return Started(run, conversation, message, True)
@@ -247,32 +263,15 @@ def _question_of(conversation: Conversation, answer: Message) -> Message:
     return question
 
 
-def _add_message(
-    actor: Actor, conversation: Conversation, parent: Message | None, parts: list[dict[str, Any]], text: str
-) -> Message:
-    message = Message(
-        conversation=conversation,
-        parent=parent,
-        number=next_number(conversation),
-        role=Message.Role.USER,
-        content=text,
-        parts=parts,
-        author=actor.user,
-        clears_history=text.strip() == "/clear",
-        created_at=timezone.now(),
-    )
-    message.save(force_insert=True)
+def _count_message(conversation: Conversation, message: Message) -> None:
     Conversation.objects.filter(pk=conversation.pk).update(
         message_count=message.number, last_active_at=Now(), updated_at=Now()
     )
     conversation.message_count = message.number
-    return message
 
 
 def next_number(conversation: Conversation) -> int:
     """The next message's number; only under the conversation's row lock."""
-    if conversation._state.adding:
-        return 1
     last = Message.objects.filter(conversation=conversation).aggregate(last=Max("number"))["last"]
     return (last or 0) + 1
 

@@ -119,7 +119,7 @@ def token_line(run: dict[str, Any] | None) -> str:
         return ""
     total = run["tokenUsage"]["total"]
     cost = run["cost"]["total"]
-    if run.get("provider") in ("local", "scripted", "ollama"):
+    if not total or run.get("provider") in ("local", "scripted", "ollama"):
         money = "free"
     else:
         money = "unpriced" if cost is None else f"${float(cost):,.4f}"
