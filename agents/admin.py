@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
@@ -19,7 +19,7 @@ from agents.models import Agent, NewsFeed, ProviderEndpoint
 from agents.providers import all_specs, key_in_environment, known_keys, spec_hash, spec_of
 from agents.selectors import last_used
 from agents.services import agent_duplicate
-from workspaces.models import Role, Workspace
+from workspaces.models import Role, User, Workspace
 
 
 class AgentChangeList(ChangeList):
@@ -101,7 +101,7 @@ class AgentAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return ["workspace", "slug"] if obj is not None else []
 
-    def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, list[str]]:
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Sequence[str]]:
         return {} if obj is not None else {"slug": ["name"]}
 
     def delete_model(self, request: HttpRequest, obj: Agent) -> None:
@@ -202,7 +202,7 @@ class NewsFeedAdmin(OperatorsOnly):
 
 
 def _is_operator(request: HttpRequest) -> bool:
-    return bool(request.user.is_active and request.user.is_superuser)  # type: ignore[union-attr]
+    return bool(request.user.is_active and request.user.is_superuser)
 
 
 def _mine(rows: QuerySet[Any], request: HttpRequest, path: str) -> QuerySet[Any]:
@@ -210,6 +210,6 @@ def _mine(rows: QuerySet[Any], request: HttpRequest, path: str) -> QuerySet[Any]
     if _is_operator(request):
         return rows
     mine = Workspace.objects.filter(
-        memberships__user_id=request.user.pk, memberships__role__in=[Role.ADMIN, Role.OWNER]
+        memberships__user=cast(User, request.user), memberships__role__in=[Role.ADMIN, Role.OWNER]
     )
     return rows.filter(**{f"{path}__in" if path else "pk__in": mine})

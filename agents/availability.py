@@ -48,7 +48,7 @@ def availabilities(
     """By agent id. An agent whose own provider is out but whose fallback is there is available."""
     agents = list(agents)
     used = {name for agent in agents for name in _providers_of(agent)}
-    servers = {
+    servers: dict[str, Any] = {
         name: create_provider(specs[name], base_url=address_of(specs[name]))
         for name in used
         if _is_server(specs.get(name))

@@ -6,6 +6,7 @@ import asyncio
 import html
 import io
 import re
+from calendar import timegm
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -77,7 +78,9 @@ def _article(entry: Any, source: str) -> Article:
         title=_plain(entry.get("title") or ""),
         link=link if link.startswith(("http://", "https://")) else "",
         source=source,
-        published=datetime(*stamp[:6], tzinfo=UTC).isoformat().replace("+00:00", "Z") if stamp else "",
+        published=datetime.fromtimestamp(timegm(stamp), UTC).isoformat().replace("+00:00", "Z")
+        if stamp
+        else "",
         summary=_plain(entry.get("summary") or "", LONGEST_SUMMARY),
     )
 

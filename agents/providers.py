@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q
+from django.db.models.signals import post_delete, post_save
 
 from agents.models import ProviderEndpoint
 from nexus_core.providers.base import ProviderSpec
@@ -52,12 +54,29 @@ def all_specs() -> dict[str, ProviderSpec]:
     return specs
 
 
+REMEMBERED_SECONDS = 2.0
+"""How long a change of an endpoint takes until the runs of another process see it; here it is seen at once."""
+
+_remembered: tuple[float, dict[str, ProviderSpec]] | None = None
+
+
 def find_spec(name: str) -> ProviderSpec | None:
-    """One provider, `None` if it is unknown or switched off. One query."""
-    row = ProviderEndpoint.objects.filter(pk=name).first()
-    if row is None:
-        return table().get(name)
-    return spec_of(row) if row.is_enabled else None
+    """One provider, `None` if it is unknown or switched off. Asked at every run, so remembered a moment."""
+    global _remembered
+    now = time.monotonic()
+    if _remembered is None or now - _remembered[0] > REMEMBERED_SECONDS:
+        _remembered = (now, all_specs())
+    return _remembered[1].get(name)
+
+
+def forget_specs(**_: Any) -> None:
+    """After a change of an endpoint (connected to its signals), and between tests."""
+    global _remembered
+    _remembered = None
+
+
+post_save.connect(forget_specs, sender=ProviderEndpoint, dispatch_uid="agents.forget_specs")
+post_delete.connect(forget_specs, sender=ProviderEndpoint, dispatch_uid="agents.forget_specs")
 
 
 def spec_of(row: ProviderEndpoint) -> ProviderSpec:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -116,7 +117,7 @@ def agent_duplicate(*, agent: Agent) -> Agent:
     )
 
 
-def free_slug(workspace_id: object, name: str) -> str:
+def free_slug(workspace_id: UUID, name: str) -> str:
     """An id made of the name that no agent of the workspace has or had."""
     base = slugify(name)[: LONGEST_SLUG - 4] or "agent"
     taken = set(

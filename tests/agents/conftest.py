@@ -1,4 +1,4 @@
-"""Alice owns Acme, Bob is a member there, Vera a viewer, Charlie owns another workspace."""
+"""People at the HTTP client, and a machine without keys."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ import pytest
 from django.test import Client
 
 from agents.availability import forget_probes
-from workspaces.access import Actor, actor_for
-from workspaces.models import Role
-from workspaces.services import membership_set, user_create, workspace_create
+from workspaces.access import Actor
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
@@ -26,34 +24,6 @@ def _without_keys(monkeypatch: pytest.MonkeyPatch) -> None:
             if name:
                 monkeypatch.delenv(name, raising=False)
     forget_probes()
-
-
-@pytest.fixture
-def alice(db: None) -> Actor:
-    person = user_create(username="alice", password="alice", check_password=False)
-    return actor_for(person, workspace_create(name="Acme", owner=person).slug)
-
-
-@pytest.fixture
-def bob(alice: Actor) -> Actor:
-    return member(alice, "bob", Role.MEMBER)
-
-
-@pytest.fixture
-def vera(alice: Actor) -> Actor:
-    return member(alice, "vera", Role.VIEWER)
-
-
-@pytest.fixture
-def charlie(db: None) -> Actor:
-    person = user_create(username="charlie", password="charlie", check_password=False)
-    return actor_for(person, workspace_create(name="Elsewhere", owner=person).slug)
-
-
-def member(owner: Actor, name: str, role: str) -> Actor:
-    person = user_create(username=name, password=name, check_password=False)
-    membership_set(workspace=owner.workspace, user=person, role=role)
-    return actor_for(person, owner.workspace.slug)
 
 
 @pytest.fixture
