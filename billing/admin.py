@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.db.models import Count, Q, QuerySet, Sum
@@ -61,7 +61,7 @@ class PriceVersionAdmin(NeverEdited):
         ]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return bool(request.user.is_active and request.user.is_superuser)  # type: ignore[union-attr]
+        return bool(request.user.is_active and request.user.is_superuser)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"source": f"entered by {request.user}", **super().get_changeform_initial_data(request)}
@@ -130,22 +130,18 @@ class AttemptAdmin(NeverEdited):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
         """Operators see every workspace, other staff those whose admin or owner they are."""
         rows = super().get_queryset(request)
-        if request.user.is_superuser:  # type: ignore[union-attr]
+        if request.user.is_superuser:
             return rows
         mine = Workspace.objects.filter(
-            memberships__user_id=request.user.pk, memberships__role__in=[Role.ADMIN, Role.OWNER]
+            memberships__user=cast(User, request.user), memberships__role__in=[Role.ADMIN, Role.OWNER]
         )
         return rows.filter(workspace_id__in=mine.values("pk"))
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         response = super().changelist_view(request, extra_context)
-        changelist = (
-            getattr(response, "context_data", {}).get("cl")
-            if isinstance(response, TemplateResponse)
-            else None
-        )
-        if changelist is not None:
-            response.context_data["sums"] = _sums(changelist.queryset)  # type: ignore[index]
+        context = response.context_data if isinstance(response, TemplateResponse) else None
+        if context and (changelist := context.get("cl")) is not None:
+            context["sums"] = _sums(changelist.queryset)
             people = User.objects.in_bulk({row.user_id for row in changelist.result_list if row.user_id})
             for row in changelist.result_list:
                 row.seen_person = people.get(row.user_id)

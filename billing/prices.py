@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import cast
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -97,15 +98,16 @@ def price_sheet_for(provider: str, model: str, at: datetime) -> PriceSheet | Non
             origin=HARDWARE, provider=provider, model="*", at=at, tiers=[FREE], source="own hardware"
         )
     ids = (spec.price_id or provider, spec.base_url) if spec is not None else (provider, "")
-    tiers = catalogue_tiers(*ids, model, at)
-    if tiers is None:
+    units = catalogue_tiers(*ids, model, at)
+    if units is None:
         return None
-    digest = content_hash(tiers_of := [TierPrices(**tier) for tier in tiers])
+    tiers = [TierPrices(**cast(dict[str, int], unit)) for unit in units]
+    digest = content_hash(tiers)
     current = [row for row in rows if row.origin == CATALOGUE and row.model == model]
     if current and current[0].content_hash == digest:
         return _sheet(current)
     return price_version_add(
-        origin=CATALOGUE, provider=provider, model=model, at=at, tiers=tiers_of, source=SOURCE
+        origin=CATALOGUE, provider=provider, model=model, at=at, tiers=tiers, source=SOURCE
     )
 
 

@@ -7,7 +7,7 @@ What was refused before it left (RELEASED) is no request.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any, Literal
@@ -126,7 +126,7 @@ def attempts_of_run(run_id: UUID) -> list[dict[str, Any]]:
 def agents_last_used(agent_ids: Iterable[UUID]) -> dict[UUID, datetime]:
     """When a model was asked last for each agent."""
     rows = Attempt.objects.filter(agent_id__in=list(agent_ids)).order_by().values("agent_id")
-    return dict(rows.annotate(at=Max("reserved_at")).values_list("agent_id", "at"))
+    return {row["agent_id"]: row["at"] for row in rows.annotate(at=Max("reserved_at")) if row["agent_id"]}
 
 
 def attempt_wire(row: Attempt) -> dict[str, Any]:
@@ -165,7 +165,7 @@ class _Line:
     tokens: dict[str, int]
 
     @classmethod
-    def of(cls, row: dict[str, Any]) -> _Line:
+    def of(cls, row: Mapping[str, Any]) -> _Line:
         def number(name: str) -> int:
             return int(row[name] or 0)
 
@@ -277,8 +277,9 @@ def _percentiles(
         if keys
         else {(): known.count()}
     )
-    partition = {"partition_by": [F(group)]} if group else {}
-    ranked = known.annotate(rank=Window(RowNumber(), order_by=F(column).asc(), **partition))
+    ranked = known.annotate(
+        rank=Window(RowNumber(), partition_by=[F(group)] if group else None, order_by=F(column).asc())
+    )
     wanted = {_rank(size, share) for size in sizes.values() if size for share in (50, 95)}
     if not wanted:
         return {}

@@ -1,9 +1,8 @@
-"""A workspace with Alice (owner) and Bob (member), and requests to providers made there."""
+"""Requests to providers, as runs make them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -14,31 +13,7 @@ from nexus_core.messages import user
 from nexus_core.ports import Attempt, AttemptOutcome
 from nexus_core.providers.base import ModelRequest
 from nexus_core.usage import Usage
-from workspaces.access import Actor, actor_for
-from workspaces.models import Role, Workspace
-from workspaces.services import membership_set, user_create, workspace_create
-
-NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-
-
-@pytest.fixture
-def alice(db: None) -> Actor:
-    person = user_create(username="alice", password="alice", check_password=False)
-    workspace = workspace_create(name="Acme", owner=person)
-    return actor_for(person, workspace.slug)
-
-
-@pytest.fixture
-def bob(alice: Actor) -> Actor:
-    person = user_create(username="bob", password="bob", check_password=False)
-    membership_set(workspace=alice.workspace, user=person, role=Role.MEMBER)
-    return actor_for(person, alice.workspace.slug)
-
-
-@pytest.fixture
-def charlie(db: None) -> Actor:
-    person = user_create(username="charlie", password="charlie", check_password=False)
-    return actor_for(person, workspace_create(name="Elsewhere", owner=person).slug)
+from workspaces.access import Actor
 
 
 def request_to(model: str, text: str = "Hello, how are you?", **more: Any) -> ModelRequest:
@@ -87,6 +62,3 @@ def spend(meter_of: Callable[..., DbMeter]) -> Callable[..., Attempt]:
         return attempt
 
     return use
-
-
-__all__ = ["NOON", "Workspace"]

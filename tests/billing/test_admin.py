@@ -112,7 +112,7 @@ def test_requests_are_listed_with_the_sums_of_what_is_selected(
     spend(alice, "no-such-model", Usage(input=5), provider="openai")
     page = operator.get("/admin/billing/attempt/").content.decode()
     assert "4 requests (0 failed), 3,005 tokens, $0.006, 1 unpriced" in page
-    assert "alice" in page
+    assert "Alice" in page
     page = operator.get("/admin/billing/attempt/?provider=openai").content.decode()
     assert "1 request (0 failed), 5 tokens, $0, 1 unpriced" in page
     row = Attempt.objects.first()

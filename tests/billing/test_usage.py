@@ -77,7 +77,7 @@ def test_a_group_with_no_price_at_all_costs_null(alice: Actor, mixed: None) -> N
 
 
 def test_it_names_what_it_groups(alice: Actor, mixed: None) -> None:
-    assert {line["name"] for line in usage_grouped(alice, "all", "user")} == {"alice", "bob"}
+    assert {line["name"] for line in usage_grouped(alice, "all", "user")} == {"Alice", "Bob"}
     agents = {line["key"]: line["name"] for line in usage_grouped(alice, "all", "agent")}
     assert agents["my-agent"] == "MyAgent"
 
