@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -90,6 +91,13 @@ def _chunks() -> Iterator[str]:
 def _client_frames() -> Iterator[str]:
     from realtime.frames import CLIENT_FRAMES
 
+    from .wire_words import CLIENT_FRAMES_WITHOUT_DOC
+
+    _same(
+        "client frames without a docstring",
+        [name for name, row in CLIENT_FRAMES.items() if not row.doc],
+        CLIENT_FRAMES_WITHOUT_DOC,
+    )
     yield from (
         "## What a client sends",
         "",
@@ -106,7 +114,7 @@ def _client_frames() -> Iterator[str]:
             f"*{field}*: {_type(spec, schema)}" if field in required else f"{field}: {_type(spec, schema)}"
             for field, spec in schema.get("properties", {}).items()
         ]
-        doc = " ".join(row.doc.split())
+        doc = " ".join((row.doc or CLIENT_FRAMES_WITHOUT_DOC[name]).split())
         yield f"| `{name}` | {_cell('; '.join(fields))} | {'yes' if row.writes else ''} | {_cell(doc)} |"
     yield ""
 
@@ -134,7 +142,7 @@ def made_frames() -> set[str]:
                 elif isinstance(node, (ast.AsyncFunctionDef, ast.FunctionDef)) and _is_handler(node):
                     out |= _returned_types(node)
     # Between processes, not on the socket.
-    return {name for name in out if not name.startswith("engine.")}
+    return {name for name in out if not name.startswith(("engine.", "control."))}
 
 
 def _called(node: ast.Call) -> str:
@@ -260,7 +268,7 @@ def _type(spec: dict[str, Any], schema: dict[str, Any]) -> str:
     if "$ref" in spec:
         return _type(_resolved(spec, schema), schema)
     if "enum" in spec:
-        return " or ".join(f"`{value}`" for value in spec["enum"])
+        return " or ".join(f"`{value}`" for value in spec["enum"] if value != "")
     if "const" in spec:
         return f"`{spec['const']}`"
     if "anyOf" in spec:
@@ -321,9 +329,22 @@ def readme() -> str:
     return _TABLE.sub(lambda found: f"{found[1]}{table}\n{found[2]}", README.read_text())
 
 
-if __name__ == "__main__":
-    README.write_text(readme())
+def main(arguments: list[str]) -> int:
+    """Writes both pages; with `--check` only says whether they are fresh (exit code 1: stale)."""
     set_up()
-    WIRE.parent.mkdir(exist_ok=True)
-    WIRE.write_text(wire())
-    print(f"wrote {WIRE.relative_to(ROOT)} and the table in {README.name}")  # noqa: T201
+    stale = []
+    for page, text in ((README, readme()), (WIRE, wire())):
+        if not page.exists() or page.read_text() != text:
+            stale.append(page)
+            if "--check" not in arguments:
+                page.write_text(text)
+    names = ", ".join(str(page.relative_to(ROOT)) for page in stale)
+    if "--check" in arguments:
+        sys.stdout.write(f"stale: {names}; run python -m docs.generate\n" if stale else "fresh\n")
+        return 1 if stale else 0
+    sys.stdout.write(f"wrote {names}\n" if stale else "nothing changed\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -28,5 +28,33 @@ METADATA = {
 }
 
 SERVER_FRAMES = {
-    "chunk": "one chunk of a run: `runId`, `conversationId`, `seq`, `chunk`",
+    "welcome": "first frame: `connectionId`, `user`, `workspace`, `role`, `protocol`, `heartbeatSeconds`",
+    "chunk": "one chunk of a run: `runId`, `conversationId`, `seq`, `chunk`. The sender gets it like everyone else",
+    "subscribed": (
+        "answer to `subscribe`: the conversation as it stands (`conversation`, `messages`, `runs`, `members`, `presence`); "
+        "then the missing chunks of its runs, then what is new"
+    ),
+    "unsubscribed": "answer to `unsubscribe`",
+    "run.accepted": (
+        "answer to `run.start` and `run.resume`: `clientId`, `runId`, `conversationId`, `messageId`, `answerId`, `status`"
+    ),
+    "run.cancelled": "answer to `run.cancel`: the wish is stored; the run's terminal chunk follows",
+    "message.created": "a message is stored: `conversationId`, `message`; an answer comes behind its terminal chunk",
+    "run.queued": "a run waits for the one before it: `run`",
+    "run.started": "an agent begins: `run`",
+    "run.finished": "it ended: `runId`, `status`, `tokenUsage`, `cost`, `run`",
+    "tool_call.updated": "a tool call changed: `runId`, `conversationId` and the data of the `tool_call` chunk",
+    "conversation.updated": "title, status or counts changed: `conversation`; to everyone in whose list it stands",
+    "presence.changed": "who is here: `users`, the whole list, at most one a second; to the workspace",
+    "cursor.moved": "`userId`, `name`, `typing`, `cursor`, `selection`; to those subscribed, some a second at most",
+    "activity.recorded": "what happened: `id`, `activityType`, `userId`, `metadata`, `createdAt`; to the workspace",
+    "usage.updated": "numbers of a finished run: `runId`, `agentId`, `userId`, `tokenUsage`, `cost`; to the workspace",
+    "pong": "answer to `ping`",
+    "error": "a frame that was refused: its `id`, `code`, `message`. The socket stays open",
+}
+
+CLIENT_FRAMES_WITHOUT_DOC = {
+    "run.cancel": "Asks the run to stop. Its partial text stays; the terminal chunk says `cancelled`.",
+    "run.resume": "A new run for the same message, from the last completed step of one that failed or was stopped.",
+    "unsubscribe": "Ends `subscribe`.",
 }
