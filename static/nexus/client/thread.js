@@ -198,7 +198,9 @@ export function waterfall(run, now) {
     if (last && run.status === "failed") row.state = "FAILED";
     row.label += row.state === "RUNNING" ? (row.writing ? ", writing" : ", thinking") : ", model call";
   }
-  return { rows, start, end: Math.max(end, start + 1) };
+  // A slash command calls no model: what stands around its tool are not steps.
+  const asked = live || !run.tokenUsage || run.tokenUsage.total > 0;
+  return { rows: asked ? rows : rows.filter((row) => row.kind === "tool"), start, end: Math.max(end, start + 1) };
 }
 
 /**

@@ -75,7 +75,7 @@ export class NexusMessage extends HTMLElement {
     this.setAttribute("from", entry.from);
     this.replaceChildren(
       this.#avatar(),
-      h("div", {}, h("div.who", {}, h("b"), h("span.model"), h("time"), h("span.stand")), h("div.flow"), h("div.ends"), h("div.acts")),
+      h("div", {}, h("div.who", {}, h("h2"), h("span.model"), h("time"), h("span.stand")), h("div.flow"), h("div.ends"), h("div.acts")),
     );
   }
 
@@ -93,7 +93,7 @@ export class NexusMessage extends HTMLElement {
       this.id = `m-${entry.message.id}`;
     }
     const name = entry.from === "assistant" ? (agent?.name ?? entry.run?.agentId ?? entry.message?.agentId ?? "Agent") : (entry.message?.author?.name ?? me?.name ?? "");
-    setText(this.querySelector(".who b"), name);
+    setText(this.querySelector(".who h2"), name);
     setText(this.querySelector(".who .model"), entry.from === "assistant" ? (entry.run?.model ?? "") : "");
     const at = entry.message?.createdAt ?? entry.pending?.at ?? entry.run?.startedAt ?? entry.run?.queuedAt;
     const time = this.querySelector(".who time");

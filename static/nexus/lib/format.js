@@ -71,7 +71,7 @@ const FREE = new Set(["local", "scripted", "ollama"]);
 export function tokenLine({ tokenUsage, cost, durationMs, provider, estimated }) {
   const parts = [];
   if (tokenUsage) parts.push(`${estimated ? "about " : ""}${count(tokenUsage.total)} tokens`);
-  if (tokenUsage) parts.push(FREE.has(provider) ? "free" : usd(cost?.total));
+  if (tokenUsage) parts.push(FREE.has(provider) || !tokenUsage.total ? "free" : usd(cost?.total));
   if (durationMs !== null && durationMs !== undefined) parts.push(seconds(durationMs));
   return parts.join(" · ");
 }

@@ -12,6 +12,11 @@ const renderer = {
     const language = /^[\w+#.-]+/.exec(lang ?? "")?.[0] ?? "";
     return `<nexus-code-block data-lang="${escape(language)}"><pre tabindex="0"><code>${escape(text)}\n</code></pre></nexus-code-block>`;
   },
+  /** Headings stand below the name of who answers, which is one of the second level. */
+  heading({ tokens, depth }) {
+    const level = depth <= 3 ? 3 : 4;
+    return `<h${level}${depth <= 2 ? ' class="big"' : ""}>${this.parser.parseInline(tokens)}</h${level}>\n`;
+  },
   /** Nothing is loaded from elsewhere by itself: the element asks first. */
   image({ href, text, title }) {
     return `<nexus-image data-src="${escape(href)}" title="${escape(title ?? text)}">${escape(text || "image")}</nexus-image>`;

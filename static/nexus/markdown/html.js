@@ -16,7 +16,7 @@ const ATTRIBUTES = [
   "title", "type",
 ]; // prettier-ignore
 /** Classes that our own renderer gives. Others are dropped: text must not dress up as a part of the page. */
-const CLASSES = new Set(["tw"]);
+const CLASSES = new Set(["big", "tw"]);
 const OPTIONS = { ALLOWED_TAGS: TAGS, ALLOWED_ATTR: ATTRIBUTES, ALLOW_DATA_ATTR: false, ALLOW_ARIA_ATTR: false, RETURN_DOM_FRAGMENT: true };
 
 let purifier = null;

@@ -6,6 +6,9 @@ import { closeOnBackdrop } from "./dialogs.js";
 
 const WAIT_MS = 180;
 
+/** A piece of markdown in one line, without its signs. */
+const plain = (text) => text.replace(/[#|*`>]+|-{3,}/g, " ").replace(/\s+/g, " ").trim();
+
 /**
  * @param {object} options
  * @param {() => {label: string, icon: string, hint?: string, run: () => void}[]} options.commands
@@ -70,7 +73,7 @@ export function openPalette({ commands, conversations }) {
     try {
       const { items } = await api("GET", `/api/search?q=${encodeURIComponent(text)}&limit=8`);
       if (asked !== text || !dialog.open) return;
-      const hits = items.map((hit) => ({ group: "Messages", icon: "file-text", label: hit.snippet, detail: hit.conversationTitle, hint: since(hit.createdAt), run: () => location.assign(`/c/${hit.conversationId}/#m-${hit.messageId}`) }));
+      const hits = items.map((hit) => ({ group: "Messages", icon: "file-text", label: plain(hit.snippet), detail: hit.conversationTitle, hint: since(hit.createdAt), run: () => location.assign(`/c/${hit.conversationId}/#m-${hit.messageId}`) }));
       const all = { group: "Messages", icon: "search", label: `All messages with “${text}”`, run: () => location.assign(`/history/?q=${encodeURIComponent(text)}`) };
       show([...base, ...hits, all]);
     } catch {
