@@ -12,6 +12,7 @@ from zoneinfo import available_timezones
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.text import slugify
 
@@ -282,13 +283,7 @@ def last_four(secret: str) -> str:
 
 def provider_key_for(workspace_id: UUID, user_id: UUID | None, provider: str) -> str | None:
     """The stored key for a call: the person's own where the workspace allows it, else the workspace's, else None."""
-    rows = ProviderKey.objects.select_related("workspace").filter(
-        workspace_id=workspace_id, provider=provider
-    )
-    own = shared = None
-    for row in rows.filter(user=None):
-        shared = row.secret
-    if user_id is not None:
-        for row in rows.filter(user_id=user_id, workspace__allow_personal_keys=True):
-            own = row.secret
-    return own or shared
+    mine = Q(user_id=user_id, workspace__allow_personal_keys=True) if user_id is not None else Q(pk__in=[])
+    rows = ProviderKey.objects.filter(Q(user=None) | mine, workspace_id=workspace_id, provider=provider)
+    found = {row.user_id: row.secret for row in rows}
+    return found.get(user_id) or found.get(None)
