@@ -1,0 +1,93 @@
+"""Real servers for the tests, as any user: what the environment names, what is installed, what packages bring."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+class ServiceMissing(Exception):
+    """The service could not be had; the message says what was tried."""
+
+
+@dataclass
+class Service:
+    """A server that is ready: `value` is its address (or the program), `origin` says where it came from."""
+
+    name: str
+    value: str
+    origin: str
+    libraries: str = ""
+    on_stop: list[Callable[[], None]] = field(default_factory=list)
+
+    def stop(self) -> None:
+        """Ends what was started for it; a server of somebody else stays."""
+        while self.on_stop:
+            self.on_stop.pop()()
+
+
+def scratch(prefix: str) -> Path:
+    """A folder that every user may pass through, short enough for socket paths."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir="/tmp" if Path("/tmp").is_dir() else None))
+    folder.chmod(0o755)
+    return folder
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def wait_until(
+    ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, *, seconds: float = 30
+) -> None:
+    """Raises `ServiceMissing` with the end of the log when the server ends or is not ready in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise ServiceMissing(f"ended at once: {tail(log)}")
+        if ready():
+            return
+        time.sleep(0.05)
+    end(process)
+    raise ServiceMissing(f"not ready after {seconds:.0f} s: {tail(log)}")
+
+
+def tail(log: Path, size: int = 600) -> str:
+    return log.read_text(errors="replace")[-size:].strip() if log.exists() else "(no log)"
+
+
+def end(process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGTERM) -> None:
+    if process.poll() is not None:
+        return
+    process.send_signal(how)
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_root() -> bool:
+    return os.geteuid() == 0
