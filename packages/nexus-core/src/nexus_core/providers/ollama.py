@@ -169,7 +169,8 @@ class OllamaParser(Parser):
         self._model = line.get("model") or self._model
         message = line.get("message")
         if message:
-            if thinking := message.get("thinking"):
+            # The second name is that of servers which stand in for Ollama.
+            if thinking := message.get("thinking") or message.get("reasoning_content"):
                 self._thinking.append(thinking)
                 out.append(ReasoningDelta(thinking))
             if text := message.get("content"):

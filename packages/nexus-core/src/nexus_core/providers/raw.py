@@ -61,7 +61,9 @@ class RawClient:
             connector = self._aiohttp.TCPConnector(
                 limit=MAX_CONNECTIONS, keepalive_timeout=KEEP_ALIVE_SECONDS, ssl=self._tls
             )
-            self._session = self._aiohttp.ClientSession(connector=connector, trust_env=True)
+            self._session = self._aiohttp.ClientSession(
+                connector=connector, cookie_jar=self._aiohttp.DummyCookieJar(), trust_env=True
+            )
         return self._session
 
     async def close(self) -> None:
