@@ -5,8 +5,10 @@ Server-sent events are left out: they have no end that a generated request could
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -16,14 +18,19 @@ from django.core.asgi import get_asgi_application
 from django.test import AsyncClient
 from hypothesis import HealthCheck, settings
 from limits import parse
-from schemathesis.checks import CHECKS
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from conversations.api import invoke
+from conversations.models import ToolCall
+from conversations.services.files import upload_create
+from conversations.services.run_finish import run_end_unstarted
+from conversations.services.run_start import run_start
 from nexus_site.api import api as nexus_api
 from workspaces import limits
 from workspaces.access import Actor
 from workspaces.services import token_create
 
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 STREAMS = r"/stream$"
 ALWAYS = ("401", "403", "404", "422", "429")
 
@@ -81,30 +88,59 @@ async def test_it_shows_the_documentation_without_any_other_host():
     assert (await client.get("/api/openapi.json")).json()["info"]["title"] == "Nexus"
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A token, and ids of things that are there by the names that paths have for them."""
+
+    headers: dict[str, str]
+    ids: dict[str, str]
+
+
 @pytest.fixture
-def api(alice: Actor, transactional_db: None, monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Any) -> Any:
+def prepared(
+    alice: Actor, transactional_db: None, monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Any
+) -> Prepared:
+    """Alice with a finished run, in an API without an engine and without rate limits."""
     settings.MEDIA_ROOT = tmp_path
     # Nothing executes runs here: whoever waits for one is told that it goes on.
     monkeypatch.setattr(invoke, "MOST_WAIT_SECONDS", 0.01)
     monkeypatch.setattr(limits, "LIMITS", dict.fromkeys(limits.LIMITS, parse("1000000/minute")))
-    text = token_create(user=alice.user, workspace=alice.workspace, name="fuzz").text
-    loaded = schemathesis.openapi.from_asgi("/api/openapi.json", get_asgi_application())
-    loaded.config.update(headers={"Authorization": f"Bearer {text}"})
-    return loaded
+    made = token_create(user=alice.user, workspace=alice.workspace, name="fuzz")
+    other = token_create(user=alice.user, workspace=alice.workspace, name="other")
+    started = run_start(actor=alice, agent_id="demo-agent", input_="Hello")
+    run_end_unstarted(started.run.pk, status="cancelled")
+    call = ToolCall.objects.create(
+        run=started.run,
+        conversation=started.conversation,
+        message_id=started.run.answer_id,
+        call_id="c",
+        tool_name="t",
+    )
+    ids = {
+        "conversation_id": started.conversation.pk,
+        "run_id": started.run.pk,
+        "message_id": started.message.pk,
+        "tool_id": call.pk,
+        "file_id": upload_create(actor=alice, name="a.png", data=PNG).pk,
+        "agent_id": "demo-agent",
+        "token_id": other.row.pk,
+    }
+    return Prepared(
+        {"Authorization": f"Bearer {made.text}"}, {name: str(value) for name, value in ids.items()}
+    )
 
 
-fuzzed = schemathesis.pytest.from_fixture("api").exclude(path_regex=STREAMS)
+loaded = schemathesis.openapi.from_dict(json.loads(json.dumps(document())))
+loaded.app, loaded.location = get_asgi_application(), "/api/openapi.json"
+fuzzed = loaded.exclude(path_regex=STREAMS)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
 @fuzzed.parametrize()
-@settings(
-    max_examples=10,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-)
-def test_it_keeps_its_word(case: Any) -> None:
+@settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+def test_it_keeps_its_word(case: Any, prepared: Prepared) -> None:
     """Whatever is sent: no server error, only declared answers, of the declared shape."""
-    case.call_and_validate()
+    for name in case.path_parameters or {}:
+        if name in prepared.ids:
+            case.path_parameters[name] = prepared.ids[name]
+    # Not every rule can be told by a schema (an agent that is there, a provider that is known): a 422 is an answer.
+    case.call_and_validate(headers=prepared.headers, excluded_checks=[positive_data_acceptance])
