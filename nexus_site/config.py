@@ -51,6 +51,7 @@ class Config:
     worker_concurrency: int
     title_agent: str
     signup_open: bool
+    metrics_token: str
 
 
 def _data_file(path: Path, make: Any) -> str:
@@ -142,4 +143,5 @@ def load() -> Config:
         worker_concurrency=env.int("NEXUS_WORKER_CONCURRENCY", default=500),
         title_agent=env.str("NEXUS_TITLE_AGENT", default=""),
         signup_open=env.bool("NEXUS_SIGNUP_OPEN", default=False),
+        metrics_token=env.str("NEXUS_METRICS_TOKEN", default=""),
     )

@@ -54,7 +54,7 @@ async def metrics(request: HttpRequest) -> HttpResponse:
 
 
 def may_see_metrics(request: HttpRequest) -> bool:
-    token = str(getattr(settings, "NEXUS_METRICS_TOKEN", "") or "")
+    token: str = settings.NEXUS_METRICS_TOKEN
     header = request.headers.get("Authorization", "")
     if token and hmac.compare_digest(header.encode(), f"Bearer {token}".encode()):
         return True

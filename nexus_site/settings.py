@@ -28,6 +28,7 @@ NEXUS_UPLOAD_BYTES = CONFIG.upload_bytes
 NEXUS_WORKER_CONCURRENCY = CONFIG.worker_concurrency
 NEXUS_TITLE_AGENT = CONFIG.title_agent
 NEXUS_SIGNUP_OPEN = CONFIG.signup_open
+NEXUS_METRICS_TOKEN = CONFIG.metrics_token
 
 INSTALLED_APPS = [
     "daphne",

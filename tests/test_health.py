@@ -1,0 +1,83 @@
+"""Health and metrics from the outside: who may ask, and what is said when something is missing."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from django.test import AsyncClient, RequestFactory
+
+from conversations.engine import port
+from conversations.services.run_finish import run_end_unstarted
+from conversations.services.run_start import run_start
+from nexus_site import health, metrics
+from tests.conversations.api_client import Person
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch):
+    """Run numbers are read anew."""
+    monkeypatch.setattr(metrics, "RUNS_SECONDS", 0.0)
+
+
+class Idle:
+    """An engine that is there."""
+
+    def enqueue(self, run_id: object) -> None: ...
+
+    def cancel(self, run_id: object) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+async def test_it_lives_and_is_ready_only_with_an_engine(transactional_db):
+    client = AsyncClient()
+    assert (await client.get("/livez")).content == b"ok\n"
+    response = await client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json() == {"ready": False, "checks": {"database": "ok", "engine": "not started"}}
+    port.use(Idle())
+    try:
+        response = await client.get("/readyz")
+        assert (response.status_code, response.json()["ready"]) == (200, True)
+    finally:
+        port.use(None)
+
+
+async def test_it_says_when_the_database_does_not_answer(transactional_db, monkeypatch):
+    def broken() -> None:
+        raise ConnectionError("secret-host:5432 refused")
+
+    monkeypatch.setattr(health, "_ask_database", broken)
+    response = await AsyncClient().get("/readyz")
+    assert response.status_code == 503 and response.json()["checks"]["database"] == "does not answer"
+    assert b"secret-host" not in response.content
+
+
+async def test_it_counts_requests_runs_and_tokens(alice):
+    def build() -> None:
+        started = run_start(actor=alice, agent_id="demo-agent", input_="private words")
+        run_end_unstarted(started.run.pk, status="cancelled")
+
+    await asyncio.to_thread(build)
+    person = await Person(alice).log_in()
+    await person.get("/api/conversations")
+    text = (await person.get("/metrics")).content.decode()
+    for line in ('nexus_runs{status="cancelled"} 1.0', 'nexus_tokens{kind="input"} 0.0', "nexus_sockets 0.0", "nexus_queue_depth 0.0"):
+        assert line in text
+    assert 'route="api/conversations",status="200"' in text
+    assert str(alice.workspace_id) not in text and "alice" not in text.lower() and "private" not in text
+
+
+async def test_it_shows_metrics_at_loopback_or_with_the_token_only(transactional_db, settings):
+    client = AsyncClient()
+    assert (await client.get("/metrics")).status_code == 200
+    behind_proxy = {"X-Forwarded-For": "203.0.113.9"}
+    assert (await client.get("/metrics", headers=behind_proxy)).status_code == 404
+    far = RequestFactory().get("/metrics", REMOTE_ADDR="203.0.113.9")
+    assert not health.may_see_metrics(far)
+    settings.NEXUS_METRICS_TOKEN = "let-me-see"
+    assert (await client.get("/metrics", headers=behind_proxy | {"Authorization": "Bearer wrong"})).status_code == 404
+    assert (await client.get("/metrics", headers=behind_proxy | {"Authorization": "Bearer let-me-see"})).status_code == 200
