@@ -228,7 +228,14 @@ def shown_branch(messages: list[dict[str, Any]], runs: dict[str, Any]) -> list[d
                 chosen = max(group, key=lambda message: newest[message["id"]])
                 line.append(chosen)
                 places.append(chosen["id"])
-    line.sort(key=lambda message: message["number"])
+    # Questions by age, each followed by its answer, however late that one was finished.
+    numbers = {message["id"]: message["number"] for message in line if message["role"] == "user"}
+
+    def place(message: dict[str, Any]) -> tuple[int, int]:
+        answered = numbers.get(message["parentId"]) if message["role"] == "assistant" else None
+        return (message["number"], 0) if answered is None else (answered, message["number"])
+
+    line.sort(key=place)
     return [
         message
         | {
@@ -276,11 +283,20 @@ def usage(request: HttpRequest, actor: Actor) -> HttpResponse:
         "by_model": usage_grouped(actor, chosen, "model"),
         "by_user": usage_grouped(actor, chosen, "user"),
         "by_provider": usage_grouped(actor, chosen, "provider"),
-        "by_conversation": usage_grouped(actor, chosen, "conversation"),
+        "by_conversation": with_titles(actor, usage_grouped(actor, chosen, "conversation")),
         "by_day": by_day,
     }
     context["state"]["usage"] = {"range": chosen, "byDay": by_day}
     return render(request, "usage.html", context)
+
+
+def with_titles(actor: Actor, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows by conversation under their titles; one that the actor may not read keeps its numbers only."""
+    ids = [row["key"] for row in rows if row["key"]]
+    titles = {str(c.pk): str(c) for c in conversations_of(actor).filter(pk__in=ids)}
+    return [
+        row | {"name": titles.get(str(row["key"]), "A conversation that is not open to you")} for row in rows
+    ]
 
 
 @page

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from datetime import datetime
 from typing import Any
 
 from django import template
 from django.templatetags.static import static
+from django.utils import timezone
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
@@ -17,6 +19,8 @@ from nexus_core.usage import PICO_PER_USD
 from ..markdown import to_page_html
 
 register = template.Library()
+
+_MARKDOWN_SIGNS = re.compile(r"[#|*`>\s]+|-{3,}[-|\s]*")
 
 
 @register.simple_tag
@@ -52,6 +56,13 @@ def seconds(ms: int | None) -> str:
     if ms is None:
         return "–"
     return f"{ms / 1000:.2f} s" if ms < 1000 else f"{ms / 1000:.1f} s"
+
+
+@register.filter
+def moment(instant: str) -> str:
+    """An ISO instant in the reader's time zone: `21 Nov, 05:28`."""
+    local = timezone.localtime(datetime.fromisoformat(instant))
+    return f"{local.day} {local:%b, %H:%M}"
 
 
 @register.filter
@@ -152,5 +163,5 @@ def largest(rows: list[dict[str, Any]]) -> int:
 @register.filter
 def snippet(text: str) -> SafeString:
     """A search hit's text: what stands between U+0002 and U+0003 is marked; all else is escaped."""
-    safe = escape(text or "").replace("\x02", "<mark>").replace("\x03", "</mark>")
+    safe = escape(_MARKDOWN_SIGNS.sub(" ", text or "")).replace("\x02", "<mark>").replace("\x03", "</mark>")
     return mark_safe(safe)  # noqa: S308  (escaped just before)

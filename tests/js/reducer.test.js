@@ -79,6 +79,11 @@ test("it takes regenerated answers for branches, and people and agents at one pl
   assert.equal(thread(state)[1].branches.fork, forkKey({ parentId: "m1", role: "assistant" }));
 });
 
+test("it leaves an answer at its question when something was asked meanwhile", () => {
+  const messages = [question("m1", 1), { ...question("m2", 2, "m1"), author: { id: "u2", name: "Bob" } }, answer("m3", 3, "m1", "r1"), answer("m4", 4, "m2", "r2")];
+  assert.deepEqual(keys(opened({ messages })), ["message:m1", "run:r1", "message:m2", "run:r2"]);
+});
+
 test("it takes the beginning of a later page for a sequence, not for branches", () => {
   const state = opened({ messages: [answer("m8", 1, "not-loaded", "r1"), question("m9", 2, "m8")] });
   assert.deepEqual(keys(state), ["run:r1", "message:m9"]);

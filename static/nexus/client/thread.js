@@ -107,8 +107,23 @@ function visible(state) {
       }
     }
   }
-  ids.sort((a, b) => byAge(state.messages[a], state.messages[b]));
-  return { ids, branches };
+  return { ids: inReadingOrder(ids.map((id) => state.messages[id])), branches };
+}
+
+/**
+ * Questions by age, each followed by its answer: an answer that took long stays where its reader saw it grow, also when
+ * somebody asked the next thing meanwhile.
+ */
+function inReadingOrder(messages) {
+  const shown = new Set(messages.map((message) => message.id));
+  const answers = new Map();
+  const heads = [];
+  for (const message of [...messages].sort(byAge)) {
+    const follows = message.role === "assistant" && shown.has(message.parentId);
+    if (follows) answers.set(message.parentId, [...(answers.get(message.parentId) ?? []), message.id]);
+    else heads.push(message.id);
+  }
+  return heads.flatMap((id) => [id, ...(answers.get(id) ?? [])]);
 }
 
 /**

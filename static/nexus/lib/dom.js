@@ -1,6 +1,7 @@
 /** Small hands for the DOM. Text only: HTML goes through `markdown/` and nowhere else. */
 
-const ICONS = () => document.querySelector('meta[name="nexus-icons"]')?.content ?? "/static/dist/icons.svg";
+import { iconReference } from "./icons.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
@@ -32,7 +33,7 @@ export function icon(name, classes = "") {
   svg.setAttribute("class", `i ${classes}`.trim());
   svg.setAttribute("aria-hidden", "true");
   const use = document.createElementNS(SVG, "use");
-  use.setAttribute("href", `${ICONS()}#${name}`);
+  use.setAttribute("href", iconReference(name));
   svg.append(use);
   return svg;
 }

@@ -8,6 +8,7 @@ import { toast } from "../elements/toast.js";
 import { activityLine } from "../lib/activity-words.js";
 import { api, probe } from "../lib/api.js";
 import { setTimeZone } from "../lib/format.js";
+import { loadIcons } from "../lib/icons.js";
 import { schedule } from "../lib/schedule.js";
 import { closeDrawer, openDrawer } from "./dialogs.js";
 import { wireMenus } from "./menus.js";
@@ -49,6 +50,7 @@ export class Shell {
   }
 
   start() {
+    loadIcons();
     this.draw();
     this.client.connect();
   }
@@ -82,9 +84,12 @@ export class Shell {
     let down = null;
     this.client.addEventListener("connection", ({ detail }) => {
       this.#showConnection(detail.status);
-      clearTimeout(down);
-      if (detail.status === "live") this.#banner(false);
-      else if (detail.status === "offline") down = setTimeout(() => this.#banner(true), QUIET_MS);
+      if (detail.status === "offline") down ??= setTimeout(() => this.#banner(true), QUIET_MS);
+      else if (detail.status !== "connecting") {
+        clearTimeout(down);
+        down = null;
+        this.#banner(false);
+      }
       if (detail.status === "signed-out") {
         toast({ kind: "bad", title: "You are logged out", text: "What you wrote is kept.", action: { label: "Log in", run: () => location.assign(`/accounts/login/?next=${encodeURIComponent(location.pathname)}`) } });
       }
