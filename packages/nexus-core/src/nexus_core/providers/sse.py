@@ -117,8 +117,10 @@ def _parse(block: bytes) -> Event | None:
             data = value if data is None else data + b"\n" + value
         elif line.startswith(b"event:"):
             name = line[7:] if line[6:7] == b" " else line[6:]
-        elif line == b"data" and data is None:
-            data = b""
+        elif line == b"data":
+            data = b"" if data is None else data + b"\n"
+        elif line == b"event":
+            name = b""
     return None if data is None else (name, data)
 
 
