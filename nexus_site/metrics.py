@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -26,6 +26,7 @@ RECENT_SECONDS = 600
 MOST_RECENT = 5000
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 
+disable_created_metrics()
 registry = CollectorRegistry()
 requests = Counter(
     "nexus_http_requests", "API requests answered.", ["method", "route", "status"], registry=registry

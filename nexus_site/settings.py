@@ -93,6 +93,7 @@ TEMPLATES: list[dict[str, Any]] = [
 DATABASES: dict[str, dict[str, Any]] = {"default": dict(CONFIG.database)}
 _db = DATABASES["default"]
 if _db["ENGINE"].endswith("sqlite3"):
+    _db["ENGINE"] = "nexus_site.sqlite"
     _db["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
