@@ -16,7 +16,7 @@ from django.utils.timesince import timesince
 from agents.availability import AVAILABLE, availabilities
 from agents.forms import AgentForm, EndpointForm, FeedForm
 from agents.models import Agent, NewsFeed, ProviderEndpoint
-from agents.providers import all_specs, key_in_environment, known_keys, spec_hash, spec_of
+from agents.providers import all_specs, forget_specs, key_in_environment, known_keys, spec_hash, spec_of
 from agents.selectors import last_used
 from agents.services import agent_duplicate
 from workspaces.models import Role, User, Workspace
@@ -186,10 +186,12 @@ class ProviderEndpointAdmin(OperatorsOnly):
     @admin.action(description="Switch on")
     def switch_on(self, request: HttpRequest, queryset: QuerySet[ProviderEndpoint]) -> None:
         queryset.update(is_enabled=True)
+        forget_specs()
 
     @admin.action(description="Switch off")
     def switch_off(self, request: HttpRequest, queryset: QuerySet[ProviderEndpoint]) -> None:
         queryset.update(is_enabled=False)
+        forget_specs()
 
 
 @admin.register(NewsFeed)

@@ -184,6 +184,9 @@ def test_an_endpoint_is_edited_and_used(operator: Client) -> None:
         {"headers": "oops"},
     ):
         assert operator.post(page, {**data, **wrong}).status_code == 200
+    for action, there in (("switch_off", False), ("switch_on", True)):
+        operator.post("/admin/agents/providerendpoint/", {"action": action, "_selected_action": ["groq"]})
+        assert (find_spec("groq") is not None) is there
     assert endpoints_seed() == 0
     assert ProviderEndpoint.objects.get(pk="groq").label == "Groq EU"
 
