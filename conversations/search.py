@@ -32,6 +32,8 @@ SEARCH = "/search "
 
 _TERM = re.compile(r'"([^"]+)"|(\S+)')
 _WORD = re.compile(r"[^\W_]+")
+# Markdown's own marks where they stand alone: tables, headings, quotes, lists, fences.
+_MARKS = re.compile(r"(?:^|(?<=\s))(?:#{1,6}|[|:-]+|>+|[*+]|```\w*)(?=\s|$)")
 # Written without spaces between words: there is nothing to index them by, so they are looked for as they stand.
 _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]"
@@ -127,7 +129,7 @@ def _postgres_term(term: Term) -> str:
 
 def snippet_of(content: str, terms: list[Term]) -> str:
     """The text around the first match, in one line, with every match marked."""
-    text = " ".join(content.replace(MARK, "").replace(UNMARK, "").split())
+    text = " ".join(_MARKS.sub(" ", content.replace(MARK, "").replace(UNMARK, "")).split())
     pattern = re.compile(
         "|".join(r"(?<![^\W_])" + r"[\W_]+".join(map(re.escape, term.words)) for term in terms)
         + "|"

@@ -120,7 +120,10 @@ def _answering(view: Callable[..., Any]) -> Callable[..., Awaitable[HttpResponse
         if response.status_code == 405 and "json" not in response.get("Content-Type", ""):
             allowed = response.get("Allow", "")
             response = error_response(
-                request, 405, "method_not_allowed", f"{request.method} is not possible here. Possible: {allowed}."
+                request,
+                405,
+                "method_not_allowed",
+                f"{request.method} is not possible here. Possible: {allowed}.",
             )
             response["Allow"] = allowed
         route = request.resolver_match.route if request.resolver_match else ""

@@ -65,7 +65,12 @@ async def test_it_counts_requests_runs_and_tokens(alice):
     person = await Person(alice).log_in()
     await person.get("/api/conversations")
     text = (await person.get("/metrics")).content.decode()
-    for line in ('nexus_runs{status="cancelled"} 1.0', 'nexus_tokens{kind="input"} 0.0', "nexus_sockets 0.0", "nexus_queue_depth 0.0"):
+    for line in (
+        'nexus_runs{status="cancelled"} 1.0',
+        'nexus_tokens{kind="input"} 0.0',
+        "nexus_sockets 0.0",
+        "nexus_queue_depth 0.0",
+    ):
         assert line in text
     assert 'route="api/conversations",status="200"' in text
     assert str(alice.workspace_id) not in text and "alice" not in text.lower() and "private" not in text
@@ -79,5 +84,9 @@ async def test_it_shows_metrics_at_loopback_or_with_the_token_only(transactional
     far = RequestFactory().get("/metrics", REMOTE_ADDR="203.0.113.9")
     assert not health.may_see_metrics(far)
     settings.NEXUS_METRICS_TOKEN = "let-me-see"
-    assert (await client.get("/metrics", headers=behind_proxy | {"Authorization": "Bearer wrong"})).status_code == 404
-    assert (await client.get("/metrics", headers=behind_proxy | {"Authorization": "Bearer let-me-see"})).status_code == 200
+    assert (
+        await client.get("/metrics", headers=behind_proxy | {"Authorization": "Bearer wrong"})
+    ).status_code == 404
+    assert (
+        await client.get("/metrics", headers=behind_proxy | {"Authorization": "Bearer let-me-see"})
+    ).status_code == 200

@@ -9,7 +9,7 @@ from django.db import connection
 
 from conversations.database import in_database
 from conversations.models import Conversation, Message
-from conversations.search import fragments_of, search_messages, terms_of
+from conversations.search import POSTGRES_WORDS, fragments_of, search_messages, terms_of
 from nexus_core.messages import ToolCallPart
 from nexus_core.providers.base import Stop, TextDelta
 from nexus_core.tools import tool
@@ -258,8 +258,18 @@ async def test_it_has_the_index_that_search_relies_on(alice):
                 cursor.execute("SELECT indexname FROM pg_indexes WHERE tablename = 'conversations_message'")
             return {row[0] for row in cursor.fetchall()}
 
+    def plan() -> str:
+        with connection.cursor() as cursor:
+            cursor.execute("SET enable_seqscan = off")
+            cursor.execute(
+                f"EXPLAIN SELECT id FROM conversations_message WHERE {POSTGRES_WORDS} @@ to_tsquery('simple', 'a')"
+            )
+            found = "\n".join(row[0] for row in cursor.fetchall())
+            cursor.execute("RESET enable_seqscan")
+            return found
+
     names = await in_database(index)
     if connection.vendor == "sqlite":
         assert {f"conversations_search_{what}" for what in ("added", "changed", "removed")} <= names
     else:
-        assert "message_words" in names
+        assert "message_words" in names and "message_words" in await in_database(plan)
