@@ -215,15 +215,15 @@ export class NexusClient extends EventTarget {
   request(frame) {
     const id = `c${this.#nextId++}`;
     return new Promise((resolve, reject) => {
-      if (!this.link.send({ ...frame, id })) {
-        reject(new NexusError("offline", "You are offline. Try again when the connection is back."));
-        return;
-      }
       const timer = setTimeout(() => {
         this.#waiting.delete(id);
         reject(new NexusError("timeout", "The server did not answer. Try again."));
       }, ANSWER_MS);
       this.#waiting.set(id, { resolve, reject, timer });
+      if (this.link.send({ ...frame, id })) return;
+      clearTimeout(timer);
+      this.#waiting.delete(id);
+      reject(new NexusError("offline", "You are offline. Try again when the connection is back."));
     });
   }
 

@@ -7,27 +7,36 @@
 export const AUTO_SEND_MS = 5 * 60_000;
 
 export class Outbox {
+  #memory = [];
+
   /**
-   * @param {Storage|null} storage
+   * @param {Storage|null} storage shared by all tabs of a person; null keeps messages in this page only
    * @param {string} key one per person and workspace
    */
   constructor(storage = null, key = "nexus.outbox") {
     this.storage = storage;
     this.key = key;
-    /** @type {object[]} oldest first */
-    this.messages = this.#read();
+  }
+
+  /** Oldest first. Read anew each time: other tabs write here as well. */
+  get messages() {
+    if (!this.storage) return this.#memory;
+    try {
+      const stored = JSON.parse(this.storage.getItem(this.key) ?? "[]");
+      return Array.isArray(stored) ? stored.filter((one) => one && typeof one.clientId === "string") : [];
+    } catch {
+      return this.#memory; // foreign or damaged content, or storage that is switched off
+    }
   }
 
   /** @param {{clientId: string}} message */
   put(message) {
-    this.messages = [...this.messages.filter((one) => one.clientId !== message.clientId), message];
-    this.#write();
+    this.#write([...this.messages.filter((one) => one.clientId !== message.clientId), message]);
   }
 
   drop(clientId) {
-    const before = this.messages.length;
-    this.messages = this.messages.filter((one) => one.clientId !== clientId);
-    if (this.messages.length !== before) this.#write();
+    const rest = this.messages.filter((one) => one.clientId !== clientId);
+    if (rest.length !== this.messages.length) this.#write(rest);
   }
 
   /** Those of one conversation (null: not begun yet). */
@@ -35,18 +44,10 @@ export class Outbox {
     return this.messages.filter((one) => (one.conversationId ?? null) === (conversationId ?? null));
   }
 
-  #read() {
+  #write(messages) {
+    this.#memory = messages;
     try {
-      const stored = JSON.parse(this.storage?.getItem(this.key) ?? "[]");
-      return Array.isArray(stored) ? stored.filter((one) => one && typeof one.clientId === "string") : [];
-    } catch {
-      return []; // foreign or damaged content, or storage that is switched off
-    }
-  }
-
-  #write() {
-    try {
-      if (this.messages.length) this.storage?.setItem(this.key, JSON.stringify(this.messages));
+      if (messages.length) this.storage?.setItem(this.key, JSON.stringify(messages));
       else this.storage?.removeItem(this.key);
     } catch {
       // full or switched off: the message still lives in this page

@@ -1,7 +1,7 @@
 /**
  * `<nexus-message from="user|assistant">`: one person's message or one agent's answer.
  *
- * Property `view`: `{entry, agent, me, now, last, canAct}`; `entry` is one of `client/thread.js`. What the server drew
+ * Property `view`: `{entry, agent, me, last, canAct, online, nameOf}`; `entry` is one of `client/thread.js`. What the server drew
  * of a finished message stays as it is and only gets its actions.
  * Events: `message-action` {action: copy|regenerate|edit|continue|retry|discard|stop|branch, entry, value?}.
  */
@@ -44,8 +44,9 @@ export class NexusMessage extends HTMLElement {
     this.#renderActions();
     const live = Boolean(entry.run && isLive(entry.run));
     this.toggleAttribute("live", live);
-    if (live && !this.#stop) this.#stop = tick(() => this.#renderStanding());
-    if (!live && this.#stop) {
+    const waits = live || Boolean(entry.pending);
+    if (waits && !this.#stop) this.#stop = tick(() => this.#renderStanding());
+    if (!waits && this.#stop) {
       this.#stop();
       this.#stop = null;
     }
@@ -172,7 +173,7 @@ export class NexusMessage extends HTMLElement {
   #renderStanding() {
     const holder = this.querySelector(".who .stand");
     if (!holder || !this.#view) return;
-    const mark = standing(this.#view.entry, Date.now());
+    const mark = standing(this.#view.entry, Date.now(), this.#view.online);
     const key = mark ? `${mark.kind}${mark.icon}${mark.word}` : "";
     if (holder.dataset.key !== key) {
       holder.dataset.key = key;

@@ -5,12 +5,14 @@ import { wholeSeconds } from "../lib/format.js";
 /**
  * @param {object} entry of `client/thread.js`
  * @param {number} now ms
+ * @param {boolean} [online]
  * @returns {{kind: string, icon: string, word: string, more?: string, spin?: boolean}|null}
  */
-export function standing(entry, now) {
+export function standing(entry, now, online = true) {
   const { pending, run } = entry;
   if (pending) {
     if (pending.status === "failed") return { kind: "bad", icon: "triangle-alert", word: "Not sent" };
+    if (!online) return { kind: "off", icon: "clock", word: "Goes when you are back" };
     return now - pending.at > 1500 ? { kind: "off", icon: "clock", word: "Sending" } : null;
   }
   if (!run || entry.from === "user") return null;

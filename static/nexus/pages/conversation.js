@@ -43,6 +43,7 @@ export class ConversationPage {
       if (event.detail.frame.type === "chunk") this.#speak(event.detail);
       schedule(this.draw);
     });
+    this.client.addEventListener("connection", () => schedule(this.draw));
     this.draw();
     const wanted = /^#m-(.+)$/.exec(location.hash)?.[1];
     if (wanted) requestAnimationFrame(() => this.log.reveal(wanted));
@@ -61,6 +62,7 @@ export class ConversationPage {
       me: this.shell.user,
       last: entry === lastAnswer,
       canAct: !this.shell.readonly,
+      online: this.client.link.isOpen,
       nameOf: (id) => this.shell.nameOf(id),
     }));
     const empty = document.querySelector(".empty.first");
