@@ -9,7 +9,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 # Written in pieces, so that this file does not find itself.
-_HOSTS = [r"py" + r"pi\.org", r"py" + r"thonhosted\.org", r"registry\.np" + r"mjs\.org", r"registry\.ya" + r"rnpkg\.com"]
+_HOSTS = [
+    r"py" + r"pi\.org",
+    r"py" + r"thonhosted\.org",
+    r"registry\.np" + r"mjs\.org",
+    r"registry\.ya" + r"rnpkg\.com",
+]
 _REGISTRY = re.compile("|".join(_HOSTS), re.IGNORECASE)
 _IN_LOCK = re.compile(r"\w+://|--(?:extra-)?index-url|--find-links")
 

@@ -61,7 +61,9 @@ def ensure_modules(node: Node, level: str) -> None:
     had = stamps.read(stamp)
     if had.get("level") == "dev":
         level = "dev"
-    made_from = stamps.fingerprint([ROOT / "package-lock.json", ROOT / "package.json"], node.version.split(".")[0])
+    made_from = stamps.fingerprint(
+        [ROOT / "package-lock.json", ROOT / "package.json"], node.version.split(".")[0]
+    )
     wanted = {"level": level, "made_from": made_from}
     if had == wanted:
         skipped(f"Browser packages ({level})")
@@ -70,7 +72,16 @@ def ensure_modules(node: Node, level: str) -> None:
         demand_space(ROOT, MEGABYTES[level])
         omit = [] if level == "dev" else ["--omit=dev"]
         run(
-            [node.program, *node.npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", *omit],
+            [
+                node.program,
+                *node.npm,
+                "ci",
+                "--ignore-scripts",
+                "--no-audit",
+                "--no-fund",
+                "--loglevel=error",
+                *omit,
+            ],
             what="npm could not install the locked packages",
             hint="Is the network reachable? Behind a proxy set HTTPS_PROXY; for a mirror set npm_config_registry.",
             env=node.environment(),
@@ -141,7 +152,9 @@ def _packaged_node() -> Node | None:
 
 def _version(command: list[str]) -> str:
     try:
-        done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False, timeout=30)
+        done = subprocess.run(
+            [*command, "--version"], capture_output=True, text=True, check=False, timeout=30
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip().removeprefix("v")

@@ -96,7 +96,7 @@ def _make_venv() -> None:
             "then run the same command again."
         )
     flags = ["--without-pip"] if "ensurepip" in missing else []
-    run([sys.executable, "-m", "venv", "--clear", *flags, VENV], what="`.venv` could not be made")
+    run([sys.executable, "-m", "venv", "--clear", *flags, str(VENV)], what="`.venv` could not be made")
 
 
 def _uv() -> Path:
@@ -124,9 +124,9 @@ def _fill(uv: Path, locks: list[Path]) -> None:
 
 
 def _pip_install(lock: Path) -> None:
+    flags = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
     run(
-        [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
-        + ["--requirement", lock],
+        [PYTHON, "-m", "pip", "install", *flags, "--requirement", lock],
         what=f"{lock.relative_to(ROOT)} could not be installed",
         hint=OFFLINE,
         attempts=2,

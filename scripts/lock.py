@@ -50,7 +50,15 @@ def lock_browser(upgrade: bool) -> None:
             if (ROOT / name).exists():
                 shutil.copy(ROOT / name, empty)
         action = ["update"] if upgrade else ["install"]
-        command = [node.program, *node.npm, *action, "--prefix", empty, "--package-lock-only", "--ignore-scripts"]
+        command = [
+            node.program,
+            *node.npm,
+            *action,
+            "--prefix",
+            empty,
+            "--package-lock-only",
+            "--ignore-scripts",
+        ]
         run(
             [*command, "--loglevel=error", "--omit-lockfile-registry-resolved"],
             what="npm could not resolve package.json",

@@ -16,7 +16,15 @@ from typing import Any
 from scripts import stamps
 from scripts.terminal import ROOT, demand_space, run, skipped, step
 
-APPS = ("nexus_site", "workspaces", "realtime", "agents", "billing", "conversations", "packages/nexus-core/src")
+APPS = (
+    "nexus_site",
+    "workspaces",
+    "realtime",
+    "agents",
+    "billing",
+    "conversations",
+    "packages/nexus-core/src",
+)
 
 
 def prepare(data_dir: Path, database_url: str, debug: bool) -> dict[str, Any]:
@@ -46,7 +54,9 @@ def _made_from(database_url: str, debug: bool) -> str:
     if not debug:
         sources += stamps.files_under(ROOT / "static")
     # The address may hold a password: only its hash is kept.
-    return stamps.fingerprint([*sources, *locks], hashlib.sha256(database_url.encode()).hexdigest(), str(debug))
+    return stamps.fingerprint(
+        [*sources, *locks], hashlib.sha256(database_url.encode()).hexdigest(), str(debug)
+    )
 
 
 def _sqlite_file(data_dir: Path, database_url: str) -> Path | None:
@@ -82,7 +92,9 @@ def main(stamp: Path) -> None:
     if not settings.DEBUG:
         call_command("collectstatic", verbosity=0, interactive=False)
     demo = get_user_model().objects.filter(username="demo", is_active=True).first()
-    stamps.write(stamp, {"login": "demo / demo"} if settings.DEBUG and demo and demo.check_password("demo") else {})
+    stamps.write(
+        stamp, {"login": "demo / demo"} if settings.DEBUG and demo and demo.check_password("demo") else {}
+    )
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ class Place:
 
     @property
     def probe_host(self) -> str:
-        return "127.0.0.1" if self.host in ("", "0.0.0.0") else self.host  # noqa: S104
+        return "127.0.0.1" if self.host in ("", "0.0.0.0") else self.host
 
 
 def main() -> None:
@@ -52,7 +52,9 @@ def main() -> None:
     except StepFailed as fault:
         fail(str(fault))
     except OSError as fault:
-        fail(f"{fault.filename or data_dir}: {fault.strerror}. Set NEXUS_DATA_DIR to a folder you may write to.")
+        fail(
+            f"{fault.filename or data_dir}: {fault.strerror}. Set NEXUS_DATA_DIR to a folder you may write to."
+        )
     sys.exit(_serve(place, said.get("login", ""), started))
 
 
@@ -78,11 +80,22 @@ def _place() -> Place:
 def _serve(place: Place, login: str, started: float) -> int:
     say(f"==> Server on {place.url}")
     server = subprocess.Popen(
-        [sys.executable, "-m", "daphne", "-v", "0", "-b", place.host, "-p", str(place.port), "nexus_site.asgi:application"],
+        [
+            sys.executable,
+            "-m",
+            "daphne",
+            "-v",
+            "0",
+            "-b",
+            place.host,
+            "-p",
+            str(place.port),
+            "nexus_site.asgi:application",
+        ],
         cwd=ROOT,
         # Its own session: Ctrl-C reaches only this process, which then asks the server to stop, once.
         start_new_session=True,
-        preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  (no threads here)
+        preexec_fn=_die_with_parent if sys.platform == "linux" else None,
     )
     stop = _Stop(server)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -95,7 +108,9 @@ def _serve(place: Place, login: str, started: float) -> int:
         time.sleep(0.05)
     else:
         if server.poll() is None and not stop.asked:
-            say(f"Nexus: the server does not answer at {place.url}/readyz after {READY_SECONDS} s; its log is above.")
+            say(
+                f"Nexus: the server does not answer at {place.url}/readyz after {READY_SECONDS} s; its log is above."
+            )
     while server.poll() is None:
         stop.enforce()
         try:

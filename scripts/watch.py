@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 
 from scripts.assets import ensure_node
@@ -10,11 +11,9 @@ from scripts.terminal import ROOT
 
 def main() -> None:
     node = ensure_node("dev")
-    command = [node.program, ROOT / "scripts" / "build_assets.mjs", "--watch"]
-    try:
+    command = [str(node.program), str(ROOT / "scripts" / "build_assets.mjs"), "--watch"]
+    with contextlib.suppress(KeyboardInterrupt):
         subprocess.run(command, cwd=ROOT, env=node.environment(), check=False)
-    except KeyboardInterrupt:
-        pass
 
 
 if __name__ == "__main__":

