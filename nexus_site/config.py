@@ -73,6 +73,10 @@ def _secret_key(env: environ.Env, debug: bool, data_dir: Path) -> str:
     key: str = env.str("SECRET_KEY", default="")
     if debug:
         return key or _data_file(data_dir / "secret_key", lambda: secrets.token_urlsafe(48))
+    generated = data_dir / "secret_key"
+    if not key and not env.str("DEBUG", default="") and generated.exists():
+        # A command beside a server that `make run` started: it shares that server's key, with DEBUG off.
+        key = generated.read_text().strip()
     hint = "make one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
     if not key:
         raise ImproperlyConfigured(f"SECRET_KEY is not set. With DEBUG off it is required; {hint}")
