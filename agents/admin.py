@@ -46,7 +46,7 @@ class AgentChangeList(ChangeList):
 class AgentAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     form = AgentForm
     change_form_template = "admin/agents/agent/change_form.html"
-    list_display = ["shown_name", "slug", "workspace", "provider", "model", "is_active", "available", "used"]
+    list_display = ["shown_name", "workspace", "provider", "model", "available", "used", "is_active", "slug"]
     # Only workspaces of agents that are listed: another one's name is not told.
     list_filter = [
         "is_active",
@@ -121,7 +121,10 @@ class AgentAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.display(description="available")
     def available(self, agent: Agent) -> str:
         told = getattr(agent, "seen_available", AVAILABLE)
-        return "yes" if told.is_available else format_html('<span title="{0}">no: {0}</span>', told.reason)
+        if told.is_available:
+            return "yes"
+        short = "needs a key" if told.needs_key else ("no" if agent.is_active else "switched off")
+        return format_html('<span title="{}">{}</span>', told.reason, short)
 
     @admin.display(description="last used")
     def used(self, agent: Agent) -> str:

@@ -59,6 +59,7 @@ def test_the_list_shows_what_is_available_and_when_it_was_used(operator: Client)
     page = operator.get("/admin/agents/agent/").content.decode()
     assert "🌱 Local Assistant" in page
     assert "ANTHROPIC_API_KEY" in page
+    assert "needs a key" in page
     assert "never" in page
     found = operator.get("/admin/agents/agent/?q=news").content.decode()
     assert "NewsAgent" in found
