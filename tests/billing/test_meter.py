@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 
 from agents.models import ProviderEndpoint
 from billing.meter import DbMeter, attempt_settle_in_transaction, attempts_settle_orphans, settlement
@@ -185,3 +187,19 @@ def test_ten_thousand_mixed_tokens_add_up(alice: Actor, spend: Spend) -> None:
     assert sum(row.cost_total or 0 for row in rows) == (
         total.input * 2_000_000 + total.cache_read * 100_000 + (total.output + total.reasoning) * 10_000_000
     )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_first_uses_at_once_make_one_price(alice: Actor, meter_of: Meters) -> None:
+    meter = meter_of(alice)
+
+    def reserve(number: int) -> None:
+        try:
+            meter._reserve(request_to("claude-opus-5-5"), "anthropic", 0, number)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as callers:
+        list(callers.map(reserve, range(24)))
+    assert Attempt.objects.count() == 24
+    assert PriceVersion.objects.filter(model="claude-opus-5-5").count() == 1
