@@ -119,7 +119,7 @@ class MessageAdmin(ReadOnly):
 
 class StepInline(admin.TabularInline):  # type: ignore[type-arg]
     model = Step
-    fields = readonly_fields = [
+    readonly_fields = [
         "index",
         "provider",
         "model",
@@ -128,6 +128,7 @@ class StepInline(admin.TabularInline):  # type: ignore[type-arg]
         "epoch",
         "created_at",
     ]
+    fields = tuple(readonly_fields)
     extra = 0
     can_delete = False
 

@@ -42,6 +42,11 @@ def message_frame(message: Message) -> Frame:
     )
 
 
+def ring_watchers(conversation: Conversation) -> None:
+    """Who may read it changed: every process asks at once which of its watchers still may."""
+    publish(conversation_room(conversation.pk), make_frame("control.recheck"))
+
+
 def announce_message(conversation: Conversation, message: Message) -> None:
     publish(conversation_room(conversation.pk), message_frame(message))
 

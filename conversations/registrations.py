@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
+from billing.selectors import register_conversation_names
 from realtime.consumer import register_log_reader
 from realtime.lookout import register_run_lister
 from realtime.presence import register_conversation_filter
 from workspaces.access import Actor
 
-from .access import open_ids, readable_ids
+from .access import open_ids, readable, readable_ids
 from .follow import read_frames
 from .run_states import run_states
 
@@ -23,6 +24,11 @@ def _open_to_all(conversation_ids: Iterable[UUID]) -> set[UUID]:
     return open_ids(conversation_ids)
 
 
+def _names(actor: Actor, conversation_ids: Iterable[UUID]) -> dict[UUID, str]:
+    return dict(readable(actor).filter(pk__in=list(conversation_ids)).values_list("pk", "title"))
+
+
+register_conversation_names(_names)
 register_log_reader(read_frames)
 register_run_lister(run_states)
 register_conversation_filter(_readable, _open_to_all)

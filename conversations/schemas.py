@@ -162,6 +162,7 @@ class Conversation(Wire):
     created_at: Instant
     updated_at: Instant
     last_active_at: Instant
+    deleted_at: Instant | None
 
 
 class Failure(Wire):

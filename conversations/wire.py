@@ -41,6 +41,7 @@ def conversation_wire(conversation: Conversation, *, pinned: bool = False, live:
         "createdAt": instant(conversation.created_at),
         "updatedAt": instant(conversation.updated_at),
         "lastActiveAt": instant(conversation.last_active_at),
+        "deletedAt": instant(conversation.deleted_at),
     }
 
 

@@ -26,7 +26,7 @@ RECENT_SECONDS = 600
 MOST_RECENT = 5000
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 registry = CollectorRegistry()
 requests = Counter(
     "nexus_http_requests", "API requests answered.", ["method", "route", "status"], registry=registry
@@ -75,9 +75,11 @@ def _read() -> list[Metric]:
         tokens.add_metric([name], sums[name] or 0)
     since = timezone.now() - timedelta(seconds=RECENT_SECONDS)
     first = sorted(
-        Run.objects.filter(Q(first_token_ms__isnull=False), created_at__gte=since)
+        found
+        for found in Run.objects.filter(Q(first_token_ms__isnull=False), created_at__gte=since)
         .order_by("-created_at")
         .values_list("first_token_ms", flat=True)[:MOST_RECENT]
+        if found is not None
     )
     waits = GaugeMetricFamily(
         "nexus_time_to_first_token_ms",

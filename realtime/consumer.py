@@ -147,6 +147,7 @@ class NexusConsumer(AsyncConsumer):
         if self._closing is not None:
             return
         self._closing = code
+        log.info("socket %s closes with %s", self.connection_id, code)
         self.outbox.close()
         self.closer = asyncio.create_task(self._close(code), name="socket-close")
 
@@ -180,6 +181,10 @@ class NexusConsumer(AsyncConsumer):
     def leave(self, room: str) -> None:
         self._rooms.discard(room)
         hub().leave(room, self)
+
+    def conversations(self) -> set[uuid.UUID]:
+        """Those it watches."""
+        return {found for room in self._rooms if (found := conversation_of_room(room)) is not None}
 
     def is_in(self, room: str) -> bool:
         return room in self._rooms

@@ -1,7 +1,8 @@
 """The rights watch: sockets end within seconds after logout, removal or revocation.
 
 Every few seconds a process asks for all its sockets at once whether their sessions,
-tokens and memberships still stand: three queries, however many sockets.
+tokens and memberships still stand: three queries, however many sockets. One more says
+which of the conversations they watch are open to all; of the others each watcher is asked about.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ from django.utils import timezone
 from workspaces.access import Actor
 from workspaces.database import in_database
 from workspaces.models import ApiToken, Membership
+
+from .frames import make_frame
+from .rooms import conversation_room
+from .visibility import open_to_all, readable
 
 if TYPE_CHECKING:
     from .consumer import NexusConsumer
@@ -76,6 +81,27 @@ class RightsWatch:
                 continue
             for socket in sockets:
                 self._judge(socket, standing)
+            try:
+                await self._judge_rooms(sockets)
+            except asyncio.CancelledError:
+                raise
+            except Exception as fault:
+                log.warning("rights watch: %s", type(fault).__name__)
+
+    async def _judge_rooms(self, sockets: list[NexusConsumer]) -> None:
+        """Who may not read a conversation any more (made private, unshared, deleted) leaves its room."""
+        watched = {socket: socket.conversations() for socket in sockets}
+        everything = set().union(*watched.values())
+        if not everything:
+            return
+        closed = everything - await in_database(open_to_all, everything)
+        for socket, ids in watched.items():
+            doubted = ids & closed
+            if not doubted:
+                continue
+            for conversation_id in doubted - await in_database(readable, socket.actor, doubted):
+                socket.leave(conversation_room(conversation_id))
+                socket.send(make_frame("unsubscribed", conversationId=str(conversation_id)))
 
     def _judge(self, socket: NexusConsumer, standing: Standing) -> None:
         actor = socket.actor

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import orjson
 from django.db import connection
@@ -80,7 +80,7 @@ def page_by_moment(query: QuerySet[M], field: str, cursor: str, limit: int) -> t
     The moment is compared in the database's own text: SQLite keeps some with three
     digits of a second and some with six, which Django's parameters would not match.
     """
-    query = query.annotate(moment_text=Cast(field, TextField()))
+    query = cast("QuerySet[M]", query.annotate(moment_text=Cast(field, TextField())))
     if cursor:
         moment, row_id = _unpack(cursor)
         placeholder = "%s" if connection.vendor == "sqlite" else "%s::timestamptz"

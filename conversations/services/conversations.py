@@ -18,7 +18,7 @@ from workspaces.models import Membership
 
 from ..access import access_conversation, as_uuid, readable, require_write
 from ..engine.recorder import storable
-from ..events import announce_conversation
+from ..events import announce_conversation, ring_watchers
 from ..models import Conversation, ConversationMark, ConversationShare, Run
 from .input import BadInput
 from .run_cancel import cancel_in_transaction
@@ -107,6 +107,8 @@ def conversation_update(
             )
         if changed or shared_with is not UNSET:
             transaction.on_commit(lambda: announce_conversation(conversation))
+        if visibility is not UNSET or shared_with is not UNSET:
+            transaction.on_commit(lambda: ring_watchers(conversation))
     return conversation
 
 
@@ -123,6 +125,7 @@ def conversation_delete(*, actor: Actor, conversation_id: UUID | str) -> None:
             cancel_in_transaction(run, by=actor.user_id)
         conversation.deleted_at = timezone.now()
         transaction.on_commit(lambda: announce_conversation(conversation))
+        transaction.on_commit(lambda: ring_watchers(conversation))
 
 
 def conversation_restore(*, actor: Actor, conversation_id: UUID | str) -> Conversation:
