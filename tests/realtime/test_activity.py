@@ -17,9 +17,13 @@ from .conftest import Connect
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-async def test_it_tells_the_workspace_and_keeps_it(connect: Connect, alice: Actor, bob: Actor, charlie: Actor) -> None:
+async def test_it_tells_the_workspace_and_keeps_it(
+    connect: Connect, alice: Actor, bob: Actor, charlie: Actor
+) -> None:
     socket, watcher, stranger = await connect(alice), await connect(bob), await connect(charlie)
-    await socket.send({"type": "activity.broadcast", "activityType": "file-saved", "metadata": {"path": "a.py"}})
+    await socket.send(
+        {"type": "activity.broadcast", "activityType": "file-saved", "metadata": {"path": "a.py"}}
+    )
     told = await watcher.next("activity.recorded", activityType="file-saved")
     assert told["metadata"] == {"path": "a.py"}
     assert told["userId"] == str(alice.user_id)
@@ -85,7 +89,9 @@ async def test_it_names_a_conversation_only_to_those_who_may_read_it(
     assert (await watcher.next("activity.recorded", activityType="asked"))["conversationId"] == str(shared.pk)
     assert "conversationId" not in await watcher.next("activity.recorded", activityType="asked-alone")
     to_bob = {a["activityType"]: a.get("conversationId") for a in await in_database(activities_recent, bob)}
-    to_alice = {a["activityType"]: a.get("conversationId") for a in await in_database(activities_recent, alice)}
+    to_alice = {
+        a["activityType"]: a.get("conversationId") for a in await in_database(activities_recent, alice)
+    }
     assert (to_bob["asked"], to_bob["asked-alone"]) == (str(shared.pk), None)
     assert to_alice["asked-alone"] == str(secret.pk)
 

@@ -41,7 +41,9 @@ async def token_of(actor: Actor, **how: Any) -> str:
         b"http://testserver:99999",
     ],
 )
-async def test_it_refuses_a_cookie_from_another_origin(connect: Connect, alice: Actor, origin: bytes | None) -> None:
+async def test_it_refuses_a_cookie_from_another_origin(
+    connect: Connect, alice: Actor, origin: bytes | None
+) -> None:
     session = await in_database(log_in, alice)
     assert await refused(communicator_for(session=session, origin=origin))
 
@@ -54,12 +56,16 @@ async def test_it_lets_the_own_origin_in(connect: Connect, alice: Actor, origin:
 async def test_it_compares_the_port_that_the_browser_asked(connect: Connect, alice: Actor) -> None:
     session = await in_database(log_in, alice)
     await connect(alice, origin=b"http://testserver:8123", host=b"testserver:8123")
-    assert await refused(communicator_for(session=session, origin=b"http://testserver", host=b"testserver:8123"))
+    assert await refused(
+        communicator_for(session=session, origin=b"http://testserver", host=b"testserver:8123")
+    )
 
 
 async def test_it_refuses_a_host_that_is_not_ours(connect: Connect, alice: Actor) -> None:
     session = await in_database(log_in, alice)
-    assert await refused(communicator_for(session=session, origin=b"http://evil.example", host=b"evil.example"))
+    assert await refused(
+        communicator_for(session=session, origin=b"http://evil.example", host=b"evil.example")
+    )
 
 
 async def test_it_lets_trusted_origins_in(connect: Connect, alice: Actor, settings: Any) -> None:
@@ -94,7 +100,9 @@ async def test_it_refuses_wrong_expired_and_revoked_tokens(connect: Connect, ali
     assert await refused(communicator_for(token=token))
 
 
-async def test_it_does_not_fall_back_to_the_cookie_when_a_token_is_wrong(connect: Connect, alice: Actor) -> None:
+async def test_it_does_not_fall_back_to_the_cookie_when_a_token_is_wrong(
+    connect: Connect, alice: Actor
+) -> None:
     session = await in_database(log_in, alice)
     assert await refused(communicator_for(session=session, token="nxs_wrong"))
     assert await refused(communicator_for(session=session, ticket="wrong"))
@@ -109,7 +117,9 @@ async def test_it_takes_a_ticket_once(connect: Connect, alice: Actor) -> None:
 
 async def test_it_gives_a_ticket_to_one_of_many_at_once(connect: Connect, alice: Actor) -> None:
     ticket = (await in_database(ticket_create, actor=alice)).text
-    refusals = await asyncio.gather(*[refused(communicator_for(ticket=ticket, origin=None)) for _ in range(12)])
+    refusals = await asyncio.gather(
+        *[refused(communicator_for(ticket=ticket, origin=None)) for _ in range(12)]
+    )
     assert refusals.count(False) == 1
 
 

@@ -52,7 +52,9 @@ async def shows(socket: Socket, name: str, **fields: Any) -> dict[str, Any]:
                 return user
 
 
-async def test_it_shows_everyone_who_is_connected(connect: Connect, alice: Actor, bob: Actor, vera: Actor) -> None:
+async def test_it_shows_everyone_who_is_connected(
+    connect: Connect, alice: Actor, bob: Actor, vera: Actor
+) -> None:
     socket = await connect(alice)
     (me,) = await sees(socket, "Alice")
     assert me == {
@@ -94,7 +96,9 @@ async def test_it_never_shows_another_workspace(connect: Connect, alice: Actor, 
     assert [u["name"] for u in await in_database(list_presence, charlie.workspace_id, charlie)] == ["Charlie"]
 
 
-async def test_it_tells_what_a_person_does(connect: Connect, alice: Actor, bob: Actor, talk: Conversation) -> None:
+async def test_it_tells_what_a_person_does(
+    connect: Connect, alice: Actor, bob: Actor, talk: Conversation
+) -> None:
     socket, watcher = await connect(alice), await connect(bob)
     await socket.send(
         {
@@ -146,7 +150,11 @@ async def test_it_hides_a_conversation_from_those_who_may_not_read_it(
 ) -> None:
     socket, watcher = await connect(alice), await connect(bob)
     agent_working(
-        workspace_id=alice.workspace_id, agent_slug="scout", name="Scout", icon="🔭", conversation_id=secret.pk
+        workspace_id=alice.workspace_id,
+        agent_slug="scout",
+        name="Scout",
+        icon="🔭",
+        conversation_id=secret.pk,
     )
     assert (await shows(socket, "Scout"))["conversationId"] == str(secret.pk)
     assert "conversationId" not in await shows(watcher, "Scout")
@@ -172,7 +180,11 @@ async def test_it_refuses_presence_in_a_conversation_one_may_not_read(
 
 async def test_it_shows_agents_while_they_work(connect: Connect, alice: Actor, talk: Conversation) -> None:
     socket = await connect(alice)
-    where: dict[str, Any] = {"workspace_id": alice.workspace_id, "agent_slug": "scout", "conversation_id": talk.pk}
+    where: dict[str, Any] = {
+        "workspace_id": alice.workspace_id,
+        "agent_slug": "scout",
+        "conversation_id": talk.pk,
+    }
     await in_database(agent_working, **where, name="Scout", icon="🔭", activity="thinking")
     agent = await shows(socket, "Scout", activity="thinking")
     assert (agent["kind"], agent["userId"], agent["icon"]) == ("agent", "scout", "🔭")
@@ -190,7 +202,12 @@ async def test_it_tells_cursors_to_those_in_the_conversation(
     await watcher.ask({"type": "subscribe", "conversationId": str(talk.pk)}, "subscribed")
     for n in range(100):
         await socket.send(
-            {"type": "presence.update", "conversationId": str(talk.pk), "activity": "typing", "cursor": {"x": n, "y": 0}}
+            {
+                "type": "presence.update",
+                "conversationId": str(talk.pk),
+                "activity": "typing",
+                "cursor": {"x": n, "y": 0},
+            }
         )
     moved = await watcher.next("cursor.moved")
     assert moved["userId"] == str(alice.user_id)
@@ -208,7 +225,9 @@ async def kinds() -> list[str]:
     return [row.activity_type for row in rows]
 
 
-async def test_it_records_who_joined_and_left(connect: Connect, alice: Actor, bob: Actor, monkeypatch) -> None:
+async def test_it_records_who_joined_and_left(
+    connect: Connect, alice: Actor, bob: Actor, monkeypatch
+) -> None:
     monkeypatch.setattr(presence_news, "LEAVE_SECONDS", 0.05)
     watcher = await connect(bob)
     await watcher.next("activity.recorded", activityType="user-joined", userId=str(bob.user_id))

@@ -12,7 +12,13 @@ from realtime import rights
 from workspaces.access import Actor
 from workspaces.database import in_database
 from workspaces.models import Membership, User
-from workspaces.services import membership_remove, membership_set, ticket_create, token_create, token_revoke_text
+from workspaces.services import (
+    membership_remove,
+    membership_set,
+    ticket_create,
+    token_create,
+    token_revoke_text,
+)
 
 from .conftest import Connect, log_in
 
