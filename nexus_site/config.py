@@ -51,6 +51,7 @@ class Config:
     worker_concurrency: int
     title_agent: str
     signup_open: bool
+    fetch_private: bool
     metrics_token: str
 
 
@@ -147,5 +148,6 @@ def load() -> Config:
         worker_concurrency=env.int("NEXUS_WORKER_CONCURRENCY", default=500),
         title_agent=env.str("NEXUS_TITLE_AGENT", default=""),
         signup_open=env.bool("NEXUS_SIGNUP_OPEN", default=False),
+        fetch_private=env.bool("NEXUS_FETCH_PRIVATE", default=False),
         metrics_token=env.str("NEXUS_METRICS_TOKEN", default=""),
     )

@@ -40,6 +40,7 @@ from ..services.run_claim import Claim, run_claim
 from ..services.run_finish import Ending, run_end_unstarted, run_finish, started_chunk
 from .journal import DbJournal
 from .recorder import Recorder, Ticker
+from .titling import title_by_agent
 
 log = logging.getLogger(__name__)
 
@@ -255,6 +256,8 @@ class Runner:
             )
         finally:
             agent_done(**where)
+        if ending.status == "complete":
+            await title_by_agent(run)
 
     async def _begin(self, claim: Claim, recorder: Recorder) -> None:
         """The chunks that stand before the agent's: started (and what a resumed run takes over), or what a

@@ -310,3 +310,27 @@ async def test_it_writes_nothing_more_once_another_owner_has_the_run(engine, ali
     await asyncio.wait({task}, timeout=5)
     assert text_of(await stored(started.run.pk)) == "mine "
     assert (await reloaded(started.run)).status == "running"
+
+
+async def test_it_titles_by_a_model_only_where_the_setting_names_an_agent(
+    engine, alice, plays, settings, monkeypatch
+):
+    from conversations.engine import runner, titling
+
+    provider = plays("The answer.", "The answer.", '"Lighthouse story"')
+    plain = await begin(alice, "Tell me about lighthouses, please")
+    await chunks_of(plain.run.pk)
+    assert (
+        await in_database(Conversation.objects.get, pk=plain.conversation.pk)
+    ).title == plain.conversation.title
+    assert len(provider.requests) == 1
+    settings.NEXUS_TITLE_AGENT = "demo-agent"
+    monkeypatch.setattr(titling, "build_agent", runner.build_agent)
+    titled = await begin(alice, "Tell me about lighthouses, please")
+    await chunks_of(titled.run.pk)
+    async with asyncio.timeout(5):
+        while (
+            await in_database(Conversation.objects.get, pk=titled.conversation.pk)
+        ).title != "Lighthouse story":
+            await asyncio.sleep(0.01)
+    assert await in_database(Attempt.objects.filter(conversation_id=titled.conversation.pk).count) == 2
