@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from .peers import Line, NexusLine, Peer
-from .report import Results, derived
+from .report import WATCHED, Results, derived
 from .scenarios import Round, Streams, idle_memory
 
 
@@ -18,13 +18,11 @@ class Plan:
     servers: tuple[str, ...] = ("uvicorn", "daphne")
     stops: bool = True
     streams: int = 50
-    viewers: int = 100
     talks: int = 5
     first_tokens: int = 20
     full_chunks: int = 5000
     many_chunks: int = 1000
-    paced_chunks: int = 200
-    watched_chunks: int = 60
+    paced_chunks: int = 150
     idle_sockets: int = 200
 
     @property
@@ -70,8 +68,9 @@ async def _open(peer: Peer, plan: Plan, streams: Streams, results: Results) -> B
     talks = [first, *[await peer.line(n % plan.people) for n in range(1, plan.talks)]]
     for line in talks[1:]:
         await _begin(line, streams)
-    audience = [await peer.line(n % plan.people) for n in range(plan.viewers)]
-    await _begin(audience[0], streams)
+    audience = [await peer.line(n % plan.people) for n in range(max(n * viewers for n, viewers in WATCHED))]
+    for asker in sorted({group * viewers for n, viewers in WATCHED for group in range(n)}):
+        await _begin(audience[asker], streams)
     return Bench(peer, talks, [await peer.line(n) for n in range(plan.streams)], audience)
 
 
@@ -94,11 +93,15 @@ async def _round(bench: Bench, provider_url: str, plan: Plan, streams: Streams) 
     await many.full_speed(1, plan.full_chunks, times=3)
     await many.full_speed(plan.streams, plan.many_chunks)
     await many.paced(plan.streams, plan.paced_chunks)
-    for count in (1, 2, 10, plan.viewers):
-        for line in bench.audience[1:count]:
-            await line.watch(bench.audience[0])
-        await many.watched(bench.audience[:count], plan.watched_chunks, str(count))
-    for line in bench.audience[1:]:
-        await line.leave()
+    for streams_at_once, viewers in WATCHED:
+        groups = [bench.audience[n * viewers : (n + 1) * viewers] for n in range(streams_at_once)]
+        await many.watched([group[:1] for group in groups])
+        for group in groups:
+            for line in group[1:]:
+                await line.watch(group[0])
+        await many.watched(groups)
+        for group in groups:
+            for line in group[1:]:
+                await line.leave()
     await asyncio.sleep(0.2)
     return many

@@ -36,7 +36,11 @@ class Line(Protocol):
         ...
 
     async def leave(self) -> None:
-        """Ends `watch`."""
+        """Ends `watch`; the line is in its own conversation again."""
+        ...
+
+    async def begun(self, seconds: float) -> None:
+        """Waits for the first text."""
         ...
 
     async def ended(self, seconds: float) -> None:
@@ -77,7 +81,7 @@ def answers(port: int, path: str) -> bool:
 
 class RelayLine:
     def __init__(self, socket: Socket, room: str) -> None:
-        self.socket, self._room = socket, room
+        self.socket, self._room, self._own = socket, room, room
 
     async def ask(self, order: Order) -> None:
         self.socket.send({"room": self._room, "prompt": order.text()})
@@ -92,9 +96,13 @@ class RelayLine:
         self.clear()
         self.socket.send({"room": self._room, "leave": True})
         await self.socket.wait_for(b'"left"')
+        self._room = self._own
+
+    async def begun(self, seconds: float) -> None:
+        await self.socket.wait_for(b'"text":', seconds=seconds)
 
     async def ended(self, seconds: float) -> None:
-        await self.socket.wait_for(b'"type":"end"', seconds)
+        await self.socket.wait_for(b'"type":"end"', seconds=seconds)
 
     def pieces(self) -> list[Piece]:
         out = []
@@ -143,10 +151,16 @@ def relay(folder: Path, core: set[int], provider_url: str) -> Iterator[RelayPeer
 # --- Nexus -----------------------------------------------------------------------------------------------
 
 
+_TERMINAL = b'"chunk":{"type":"metadata","data":{"status":"'
+ENDS = tuple(_TERMINAL + status for status in (b"complete", b"failed", b"cancelled"))
+"""Only a terminal chunk ends a run."""
+
+
 class NexusLine:
     def __init__(self, socket: Socket, agent: str) -> None:
         self.socket = socket
         self.conversation: str | None = None
+        self._own: str | None = None
         self._agent = agent
         self._asked = 0
 
@@ -168,7 +182,7 @@ class NexusLine:
         await self.ask(order)
         await self.ended(30)
         accepted = await self.socket.wait_for(b'"run.accepted"')
-        self.conversation = orjson.loads(accepted.payload)["conversationId"]
+        self.conversation = self._own = orjson.loads(accepted.payload)["conversationId"]
         self.clear()
 
     async def watch(self, other: Line) -> None:
@@ -183,15 +197,13 @@ class NexusLine:
         self.clear()
         self.socket.send({"type": "unsubscribe", "id": "u", "conversationId": self.conversation})
         await self.socket.wait_for(b'"unsubscribed"')
+        self.conversation = self._own
+
+    async def begun(self, seconds: float) -> None:
+        await self.socket.wait_for(b'{"type":"content","data":"', seconds=seconds)
 
     async def ended(self, seconds: float) -> None:
-        try:
-            await self.socket.wait_for(b'"type":"run.finished"', seconds)
-        except TimeoutError:
-            last = self.socket.frames[-1].payload[:300] if self.socket.frames else b"nothing"
-            raise TimeoutError(
-                f"no run.finished within {seconds:.0f} s; the last frame was {last!r}"
-            ) from None
+        await self.socket.wait_for(*ENDS, seconds=seconds)
         for frame in self.socket.frames:
             if frame.payload.startswith(b'{"type":"error"') or b'"type":"error","data"' in frame.payload:
                 raise RuntimeError(f"the run failed: {frame.payload[:300]!r}")

@@ -58,12 +58,14 @@ FIGURES = (
     Figure("cpu_50_s", "CPU per 1,000 chunks, 50 paced streams", "s", 1.6, True, False, 4),
     Figure("late_50_p99_ms", "lateness of a chunk, 50 paced streams, p99", "ms", 60),
     Figure("wall_50", "time of 50 paced streams / ideal", "x", 1.1),
-    Figure("viewer_2_us", "cost of the 2nd viewer, per frame", "µs", 20, digits=1),
-    Figure("viewer_10_us", "cost of the 10th viewer, per frame", "µs", 20, digits=1),
-    Figure("viewer_100_us", "cost of the 100th viewer, per frame", "µs", 20, digits=1),
+    Figure("viewer_2_us", "cost of a second viewer, per frame", "µs", 20, digits=1),
+    Figure("viewer_10_us", "cost of each up to the 10th viewer", "µs", 20, digits=1),
+    Figure("viewer_100_us", "cost of each up to the 100th viewer", "µs", 20, digits=1),
     Figure("late_100_to_1", "lateness with 100 viewers / with one, p99", "x", 1.5),
     Figure("wire_ratio", "bytes on the wire / bytes of text, full speed", "x", 1.5),
 )
+WATCHED = ((20, 2), (5, 10), (1, 100))
+"""`(streams, viewers of each)`: few viewers cost so little that many streams are needed to see it."""
 ONCE = (
     Figure("idle_kib", "memory of an idle logged-in socket", "KiB", 32, digits=1),
     Figure("resident_mib", "memory after the first chat", "MiB", 180, digits=0),
@@ -71,15 +73,16 @@ ONCE = (
 
 
 def derived(values: dict[str, float]) -> dict[str, float]:
-    """Adds what follows from the figures of one round: the costs of viewers."""
+    """Adds what follows from the figures of one round: what each further viewer costs per frame."""
     out = dict(values)
-    for viewers, fewer in ((2, 1), (10, 2), (100, 10)):
-        more, less = values.get(f"cpu_viewers_{viewers}"), values.get(f"cpu_viewers_{fewer}")
-        if more is not None and less is not None:
-            frames = values[f"frames_viewers_{viewers}"]
-            out[f"viewer_{viewers}_us"] = (more - less) / ((viewers - fewer) * frames) * 1e6
-    if "late_viewers_100_p99_ms" in values:
-        out["late_100_to_1"] = values["late_viewers_100_p99_ms"] / values["late_viewers_1_p99_ms"]
+    for streams, viewers in WATCHED:
+        more = values.get(f"cpu_watched_{streams}x{viewers}_us")
+        alone = values.get(f"cpu_watched_{streams}x1_us")
+        if more is not None and alone is not None:
+            out[f"viewer_{viewers}_us"] = (more - alone) / (viewers - 1)
+    with_all, alone = values.get("late_watched_1x100_p99_ms"), values.get("late_watched_1x1_p99_ms")
+    if with_all is not None and alone is not None:
+        out["late_100_to_1"] = with_all / alone
     return out
 
 

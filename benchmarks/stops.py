@@ -22,7 +22,6 @@ CHUNKS = 150
 WAY = (
     "frame",
     "service begins",
-    "service done",
     "enqueued",
     "claim begins",
     "claimed",
@@ -34,8 +33,7 @@ BACK = ("writer has it", "committed", "published", "client")
 MEANING = {
     "frame": "client → server has the frame",
     "service begins": "frame table, rights, a database thread",
-    "service done": "run_start: one transaction (contains the enqueue after commit)",
-    "enqueued": "engine told",
+    "enqueued": "run_start: one transaction; after its commit the engine is told",
     "claim begins": "engine → a database thread",
     "claimed": "run_claim: epoch, owner, lease",
     "reserve begins": "agent built, `started` recorded, history loaded",

@@ -89,7 +89,7 @@ def _watch_writer() -> None:
     writer._commit = noted_commit
 
 
-around(frames, "run_start", before="service begins", after="service done")
+around(frames, "run_start", before="service begins")
 around(port, "enqueue", after="enqueued")
 around(runner, "run_claim", before="claim begins", after="claimed")
 around(DbMeter, "reserve", before="reserve begins", after="reserved")

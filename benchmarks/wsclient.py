@@ -35,7 +35,7 @@ class Frame:
 
 @dataclass(slots=True)
 class _Watch:
-    needle: bytes
+    needles: tuple[bytes, ...]
     done: asyncio.Future[Frame]
 
 
@@ -80,17 +80,22 @@ class Socket(asyncio.Protocol):
         masked = bytes(byte ^ key[i & 3] for i, byte in enumerate(payload))
         self._write(_header(TEXT, len(payload), masked=True) + key + masked)
 
-    async def wait_for(self, needle: bytes, seconds: float = 60) -> Frame:
-        """The first kept frame that contains `needle`, now or later. Raises `TimeoutError`, `ConnectionError`."""
+    async def wait_for(self, *needles: bytes, seconds: float = 60) -> Frame:
+        """The first kept frame that contains one of them, now or later. Raises `TimeoutError`, `ConnectionError`."""
         for frame in self.frames:
-            if needle in frame.payload:
+            if any(needle in frame.payload for needle in needles):
                 return frame
         if self.closed.done():
             raise ConnectionError(f"the socket was closed with {self.close_code}")
-        watch = _Watch(needle, asyncio.get_running_loop().create_future())
+        watch = _Watch(needles, asyncio.get_running_loop().create_future())
         self._watches.append(watch)
-        async with asyncio.timeout(seconds):
-            return await watch.done
+        try:
+            async with asyncio.timeout(seconds):
+                return await watch.done
+        except TimeoutError:
+            refused = [frame for frame in self.frames if frame.payload.startswith(b'{"type":"error"')]
+            told = [frame.payload[:300] for frame in (refused or self.frames)[-1:]]
+            raise TimeoutError(f"no {needles[0]!r} within {seconds:.0f} s; there came {told}") from None
 
     def forget(self) -> None:
         self.frames = []
@@ -173,7 +178,7 @@ class Socket(asyncio.Protocol):
     def _tell(self, frame: Frame) -> None:
         left = []
         for watch in self._watches:
-            if watch.needle in frame.payload:
+            if any(needle in frame.payload for needle in watch.needles):
                 if not watch.done.done():
                     watch.done.set_result(frame)
             else:

@@ -65,15 +65,16 @@ def test_it_shows_a_stream_to_every_viewer_until_they_leave(
             one = Round(relay, lines, provider_url, Streams())
             for line in lines[1:]:
                 await line.watch(lines[0])
-            await one.watched(lines, 10, "3")
+            await one.watched([lines])
             await lines[2].leave()
             lines[2].clear()
-            await one.watched(lines[:2], 10, "2")
+            await one.watched([lines[:2]])
             return one, len(lines[2].pieces())
 
     one, unseen = asyncio.run(measure())
     assert one.figures.faults == Faults()
-    assert one.figures.values["frames_viewers_3"] == 10
+    assert one.figures.values["cpu_watched_1x3_us"] > 0
+    assert one.figures.values["late_watched_1x2_p99_ms"] > 0
     assert unseen == 0
 
 

@@ -15,6 +15,8 @@ import pytest
 
 from tests.e2e.server import ROOT, Server
 
+pytestmark = pytest.mark.slow
+
 GUIDE = (ROOT / "docs/guides/client.md").read_text()
 ADDRESS = "127.0.0.1:8000"
 
