@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -54,7 +54,7 @@ def page(view: Callable[..., HttpResponse]) -> Page:
             with timezone.override(zone_of(actor.user)):
                 return view(request, actor, **kwargs)
         except NotFound:
-            raise Http404 from None
+            return render(request, "404.html", status=404)
 
     return wrapped
 

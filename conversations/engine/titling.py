@@ -6,6 +6,7 @@ Without the setting no request is made; the title then stays what the first mess
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -16,9 +17,10 @@ from agents.models import Agent
 from agents.services import build_agent
 from billing.meter import DbMeter
 from nexus_core.agent import ModelAgent
-from nexus_core.defaults import default_ports
+from nexus_core.defaults import MemoryJournal, default_ports
 from nexus_core.errors import NexusError
 from nexus_core.generate import generate_text
+from nexus_core.ports import Attempt, AttemptOutcome, Meter, Settled, StepRecord, ToolRecord
 
 from .. import events
 from ..database import in_database
@@ -30,6 +32,25 @@ log = logging.getLogger(__name__)
 PROMPT = "Give this conversation a title of at most six words. Answer with the title alone.\n\n{text}"
 MOST_CHARACTERS = 2000
 MOST_TOKENS = 40
+
+
+class SettlingJournal(MemoryJournal):
+    """Keeps no steps beyond this one request, but books it."""
+
+    def __init__(self, meter: Meter) -> None:
+        super().__init__()
+        self._meter = meter
+
+    async def step_completed(
+        self,
+        step: StepRecord,
+        attempt: Attempt,
+        outcome: AttemptOutcome,
+        settled: Settled,
+        calls: Sequence[ToolRecord],
+    ) -> None:
+        await self._meter.settle(attempt, outcome, settled)
+        await super().step_completed(step, attempt, outcome, settled, calls)
 
 
 async def title_by_agent(run: Run) -> None:
@@ -49,7 +70,7 @@ async def title_by_agent(run: Run) -> None:
             conversation_id=run.conversation_id,
             crossing=in_database,
         )
-        ports = replace(default_ports(), meter=meter)
+        ports = replace(default_ports(), meter=meter, journal=SettlingJournal(meter))
         title = await generate_text(
             list(agent.routes), PROMPT.format(text=text), ports=ports, max_tokens=MOST_TOKENS
         )

@@ -187,3 +187,27 @@ async def test_it_refuses_to_show_or_resume_what_is_not_yours(engine, alice, cha
         "not_found",
     )
     assert error_of(await viewer.post(f"/api/runs/{failed['runId']}/resume")) == (403, "forbidden")
+
+
+async def test_it_resumes_what_was_resumed_before_without_losing_a_step(engine, alice, plays):
+    counted.clear()
+    call = Stop("tool_calls", (ToolCallPart("c1", "count", {"word": "nexus"}),), Usage(input=5, output=5))
+    provider = plays(
+        [TextDelta("Let me count. "), call],
+        ProviderUnavailable("gone"),
+        ProviderUnavailable("gone"),
+        ProviderUnavailable("gone"),
+        [TextDelta("It "), ProviderUnavailable("still gone")],
+        "It is 5.",
+        tools=[count],
+    )
+    person = await Person(alice).log_in()
+    run = await person.ask("how long is nexus?")
+    for _ in range(2):
+        assert run["status"] == "failed"
+        resumed = (await person.post(f"/api/runs/{run['runId']}/resume")).json()
+        await chunks_of(resumed["runId"])
+        run = (await person.get(f"/api/runs/{resumed['runId']}")).json()
+    assert run["status"] == "complete"
+    assert counted == ["nexus"], "the tool ran once"
+    assert [part.content for part in provider.requests[-1].messages[-1].parts] == ["5"]
