@@ -13,6 +13,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -108,7 +109,8 @@ def _client_frames() -> Iterator[str]:
     )
     for name in sorted(CLIENT_FRAMES):
         row = CLIENT_FRAMES[name]
-        schema = row.model.model_json_schema(by_alias=True)
+        model: Any = row.model
+        schema = model.model_json_schema(by_alias=True)
         required = schema.get("required", [])
         fields = [
             f"*{field}*: {_type(spec, schema)}" if field in required else f"{field}: {_type(spec, schema)}"
@@ -298,33 +300,59 @@ def _json(value: object) -> str:
 
 # --- variables -------------------------------------------------------------------------------------------
 
-_VARIABLE = re.compile(r"^(?:# ?)?([A-Z][A-Z0-9_]+)=(.*)$")
+_VARIABLE = re.compile(r"^([A-Z][A-Z0-9_]+)=(.*)$")
 _TABLE = re.compile(r"(<!-- configuration: [^\n]* -->\n).*?(<!-- /configuration -->)", re.DOTALL)
 
 
-def variables() -> list[tuple[str, str, str]]:
-    """`(name, value, what it does)` of each line of `.env.example`; the comment above a block speaks for all of it."""
-    out: list[tuple[str, str, str]] = []
+@dataclass(frozen=True, slots=True)
+class Variables:
+    """Variables that stand together in `.env.example`, with the comment above them."""
+
+    section: str
+    values: tuple[tuple[str, str], ...]
+    words: str
+
+
+def variables() -> list[Variables]:
+    """The blocks of `.env.example` in order; `# --- … ---` begins a section."""
+    out: list[Variables] = []
+    section = ""
     words: list[str] = []
-    after_variable = False
+    values: list[tuple[str, str]] = []
+
+    def close() -> None:
+        if values:
+            out.append(Variables(section, tuple(values), " ".join(words)))
+            words.clear()
+            values.clear()
+
     for line in ENVIRONMENT.read_text().splitlines():
         if found := _VARIABLE.match(line):
-            out.append((found[1], found[2].split("  #")[0].strip(), " ".join(words)))
-            after_variable = True
+            values.append((found[1], found[2].strip()))
+            continue
+        close()
+        if heading := re.match(r"# --- (.*) ---$", line):
+            section = heading[1]
         elif line.startswith("#"):
-            if after_variable:
-                words, after_variable = [], False
             words.append(line.lstrip("#").strip())
         else:
-            words, after_variable = [], False
+            words.clear()
+    close()
     return out
 
 
 def readme() -> str:
-    """The README with its table of variables as it should be."""
-    rows = ["| variable | example or default | |", "|---|---|---|"]
-    for name, value, words in variables():
-        rows.append(f"| `{name}` | {f'`{_cell(value)}`' if value else ''} | {_cell(words)} |")
+    """The README with its table of variables as it should be; keys of providers have a table of their own."""
+    rows = ["| variable | |", "|---|---|"]
+    section = ""
+    for block in variables():
+        if block.section.startswith("model providers"):
+            continue
+        if block.section != section:
+            section = block.section
+            rows.append(f"| **{section}** | |")
+        names = "<br>".join(f"`{name}={value}`" if value else f"`{name}`" for name, value in block.values)
+        rows.append(f"| {names} | {_cell(block.words)} |")
     table = "\n".join(rows)
     return _TABLE.sub(lambda found: f"{found[1]}{table}\n{found[2]}", README.read_text())
 
