@@ -134,6 +134,10 @@ def _end(
     row = Row(last_seq + 1, terminal.type, encode(terminal))
     RunChunk.objects.create(run=run, seq=row.seq, type=row.type, wire=row.wire)
     parts = fold(log)
+    # What people asked for while it ran: the row in the runner's hands is from its beginning.
+    superseded, run.cancelled_by_id = (
+        Run.objects.filter(pk=run.pk).values_list("superseded", "cancelled_by_id").get()
+    )
     answer = Message(
         id=run.answer_id,
         conversation=conversation,
@@ -144,7 +148,7 @@ def _end(
         parts=parts,
         agent_slug=run.agent_slug,
         run_id=run.pk,
-        superseded=Run.objects.filter(pk=run.pk, superseded=True).exists(),
+        superseded=superseded,
         created_at=now,
     )
     answer.save(force_insert=True)

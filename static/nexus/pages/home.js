@@ -13,13 +13,21 @@ export class HomePage {
     }
     document.querySelector("nexus-suggestions")?.addEventListener("suggestion-click", (event) => {
       this.shell.client.suggestionClicked(event.detail.suggestion);
-      this.#ask(event.detail.suggestion, [], this.input.agentId);
+      this.#ask(event.detail.suggestion, [], this.#agentFor(event.detail.suggestion));
     });
     this.#gallery();
   }
 
   start() {
     offerRestore(this.shell);
+  }
+
+  /** A starter about real data goes to an agent that can read it, where the chosen one has no tools. */
+  #agentFor(starter) {
+    const chosen = this.shell.agentOf(this.input.agentId);
+    if (chosen?.tools?.length) return chosen.id;
+    const able = this.shell.client.state.agents?.find((agent) => agent.isAvailable && agent.tools?.length && agent.starters?.includes(starter));
+    return able?.id ?? this.input.agentId;
   }
 
   async #ask(text, files, agentId) {
