@@ -60,7 +60,12 @@ def test_it_binds_a_token_to_its_workspace(alice: Actor, other_workspace: Worksp
     membership_set(workspace=other_workspace, user=alice.user, role=Role.OWNER)
     token = token_create(user=alice.user, workspace=alice.workspace, name="t", scopes=["read"]).row
     actor = actor_for(alice.user, token=token)
-    assert (actor.workspace.slug, actor.token_id, actor.can_write, actor.is_admin) == ("acme", token.pk, False, False)
+    assert (actor.workspace.slug, actor.token_id, actor.can_write, actor.is_admin) == (
+        "acme",
+        token.pk,
+        False,
+        False,
+    )
     with pytest.raises(NotFound):
         actor_for(alice.user, "other", token)
 
@@ -98,9 +103,16 @@ def test_it_refuses_a_slug_that_is_no_address(db: None, slug: str) -> None:
 
 
 def test_it_changes_a_profile_and_nothing_else(alice: Actor) -> None:
-    user = profile_update(actor=alice, name="Alice A.", theme="dark", timezone="Europe/Vienna", is_superuser=True)
+    user = profile_update(
+        actor=alice, name="Alice A.", theme="dark", timezone="Europe/Vienna", is_superuser=True
+    )
     user.refresh_from_db()
-    assert (user.name, user.theme, user.timezone, user.is_superuser) == ("Alice A.", "dark", "Europe/Vienna", False)
+    assert (user.name, user.theme, user.timezone, user.is_superuser) == (
+        "Alice A.",
+        "dark",
+        "Europe/Vienna",
+        False,
+    )
     for wrong in ({"theme": "pink"}, {"timezone": "Mars/Olympus"}, {"name": "x" * 151}):
         with pytest.raises(Invalid):
             profile_update(actor=alice, **wrong)
