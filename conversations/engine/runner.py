@@ -272,6 +272,8 @@ class Runner:
         visible = (ContentChunk, ReasoningChunk, ToolCallChunk)
         if any(seq > claim.keep_seq and isinstance(chunk, visible) for seq, chunk in kept(claim.log)):
             await recorder.add(MetadataChunk("reset", {"keepSeq": claim.keep_seq}))
+        for chunk in claim.inherited:  # a resumed run that completed no step of its own yet
+            await recorder.add(chunk)
 
     async def _end_by_fault(self, run: Run, recorder: Recorder, fault: Exception) -> None:
         known = fault if isinstance(fault, NexusError) else NexusError(cause=fault)

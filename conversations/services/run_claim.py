@@ -25,6 +25,8 @@ from ..fold import kept
 from ..history import branch_to
 from ..models import Message, Run, RunChunk, Step, ToolCall
 
+MOST_RESUMES = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -88,49 +90,74 @@ def _claim(run_id: UUID, owner: str) -> Claim | None:
     line = branch_to(run.message)
     if run.epoch == 1:
         return Claim(run, line, [], [], [], 0, False) if run.resumed_from_id is None else _resumed(run, line)
-    steps = list(Step.objects.filter(run=run))
-    calls = list(ToolCall.objects.filter(run=run).order_by("step", "position"))
-    log = [
-        (seq, chunk_of(wire))
-        for seq, wire in RunChunk.objects.filter(run=run).order_by("seq").values_list("seq", "wire")
-    ]
-    keep = max([1, *(step.last_seq for step in steps)])
+    steps = [step_record(step) for step in Step.objects.filter(run=run)]
+    calls = [tool_record(call) for call in ToolCall.objects.filter(run=run).order_by("step", "position")]
+    rows = RunChunk.objects.filter(run=run).order_by("seq").values_list("seq", "wire")
+    log = [(seq, chunk_of(wire)) for seq, wire in rows]
+    keep = max([1, *Step.objects.filter(run=run).values_list("last_seq", flat=True)])
+    before = _inherited(run)
     return Claim(
         run,
         line,
-        [step_record(step) for step in steps],
-        [tool_record(call) for call in calls],
+        [*before.steps, *steps],
+        [*before.calls, *calls],
         log,
         keep,
         run.epoch > Run.MOST_EPOCHS,
+        # With a step of its own what it showed again stands before that, and is kept with it.
+        inherited=[] if steps else before.shown,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """What the runs before a resumed one completed, and showed up to there."""
+
+    steps: list[StepRecord] = field(default_factory=list)
+    calls: list[ToolRecord] = field(default_factory=list)
+    shown: list[Chunk] = field(default_factory=list)
 
 
 def _resumed(run: Run, line: list[Message]) -> Claim:
     """A new run that goes on from the last completed step of an earlier one and shows what led there."""
-    earlier = run.resumed_from_id
-    assert earlier is not None
-    steps = list(Step.objects.filter(run_id=earlier))
-    calls = list(ToolCall.objects.filter(run_id=earlier).order_by("step", "position"))
-    keep = max([0, *(step.last_seq for step in steps)])
-    rows = RunChunk.objects.filter(run_id=earlier, seq__lte=keep).order_by("seq").values_list("seq", "wire")
-    shown: list[Chunk] = [
-        chunk
-        for _, chunk in kept((seq, chunk_of(wire)) for seq, wire in rows)
-        if isinstance(chunk, (ContentChunk, ReasoningChunk, ToolCallChunk))
-    ]
-    # What they cost is booked on the earlier run.
-    told = [replace(step_record(s), usage=Usage(), cost=Cost()) for s in steps]
-    return Claim(
-        run,
-        line,
-        told,
-        [tool_record(c) for c in calls],
-        [],
-        0,
-        False,
-        inherited=shown,
+    before = _inherited(run)
+    return Claim(run, line, before.steps, before.calls, [], 0, False, inherited=before.shown)
+
+
+def _inherited(run: Run) -> Inherited:
+    """Of all the runs it goes back to: one that was resumed may have gone on from another itself."""
+    line = _ancestors(run)
+    if not line:
+        return Inherited()
+    order = {run_id: place for place, run_id in enumerate(line)}
+    steps = sorted(Step.objects.filter(run_id__in=line), key=lambda step: (order[step.run_id], step.index))
+    calls = sorted(
+        ToolCall.objects.filter(run_id__in=line),
+        key=lambda call: (order[call.run_id], call.step, call.position),
     )
+    shown: list[Chunk] = []
+    if steps:
+        # The last of them to complete a step shows in its own log what it had from those before.
+        last = steps[-1]
+        rows = RunChunk.objects.filter(run_id=last.run_id, seq__lte=last.last_seq).order_by("seq")
+        shown = [
+            chunk
+            for _, chunk in kept((seq, chunk_of(wire)) for seq, wire in rows.values_list("seq", "wire"))
+            if isinstance(chunk, (ContentChunk, ReasoningChunk, ToolCallChunk))
+        ]
+    # What they cost is booked on the runs that made them.
+    told = [replace(step_record(step), usage=Usage(), cost=Cost()) for step in steps]
+    return Inherited(told, [tool_record(call) for call in calls], shown)
+
+
+def _ancestors(run: Run) -> list[UUID]:
+    """The runs it was resumed from, oldest first."""
+    line: list[UUID] = []
+    at = run.resumed_from_id
+    while at is not None and at not in line and len(line) < MOST_RESUMES:
+        line.append(at)
+        at = Run.objects.filter(pk=at).values_list("resumed_from_id", flat=True).first()
+    return line[::-1]
 
 
 def chunk_of(wire: str) -> Chunk:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from uuid import UUID
 
 import pytest
 
@@ -210,4 +211,32 @@ async def test_it_resumes_what_was_resumed_before_without_losing_a_step(engine, 
         run = (await person.get(f"/api/runs/{resumed['runId']}")).json()
     assert run["status"] == "complete"
     assert counted == ["nexus"], "the tool ran once"
+    assert [part.content for part in provider.requests[-1].messages[-1].parts] == ["5"]
+
+
+async def test_it_takes_up_a_resumed_run_with_all_that_it_goes_back_to(engine, alice, plays):
+    counted.clear()
+    call = Stop("tool_calls", (ToolCallPart("c1", "count", {"word": "nexus"}),), Usage(input=5, output=5))
+    provider = plays(
+        [TextDelta("Let me count. "), call],
+        [TextDelta("It "), ProviderUnavailable("gone")],
+        [TextDelta("lost words"), 60.0, Stop("end", (), None)],
+        "It is 5.",
+        tools=[count],
+    )
+    person = await Person(alice).log_in()
+    failed = await person.ask("how long is nexus?")
+    resumed = (await person.post(f"/api/runs/{failed['runId']}/resume")).json()
+    while "lost words" not in text_of(await stored(resumed["runId"])):
+        await asyncio.sleep(0.01)
+    # As kill -9 leaves it: the task is gone, the lease runs out, nothing else was written.
+    task = engine.runner._tasks[UUID(resumed["runId"])]
+    engine.runner._give_up_lease = lambda *args: asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait({task})
+    await in_database(Run.objects.filter(pk=resumed["runId"]).update, heartbeat_at=None)
+    chunks = await chunks_of(resumed["runId"])
+    assert [seq for seq, _ in chunks] == list(range(1, len(chunks) + 1)) and last_status(chunks) == "complete"
+    answer = await in_database(Message.objects.get, pk=resumed["answerId"])
+    assert answer.content == "Let me count. It is 5." and counted == ["nexus"]
     assert [part.content for part in provider.requests[-1].messages[-1].parts] == ["5"]
