@@ -45,7 +45,7 @@ CLOSE_SECONDS = 2.0
 CLOSE_LOGIN, CLOSE_FLOOD, CLOSE_TOO_LARGE, CLOSE_SLOW, CLOSE_RESTART = 4401, 4429, 4009, 4008, 4012
 
 
-class NexusConsumer(AsyncConsumer):
+class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no types
     """One socket. Attributes for handlers: `actor`, `connection_id`.
 
     Reading and answering are two tasks: the reader counts and measures what comes in
@@ -263,6 +263,7 @@ class NexusConsumer(AsyncConsumer):
     async def _answer(self, handler: Any, parsed: Wire, frame_id: str | int | None) -> None:
         """Runs the handler; what the hub brings meanwhile follows its answer."""
         self._held, self._held_bytes, self._follow_after = [], 0, []
+        rooms = set(self._rooms)
         try:
             answer = await handler(self, parsed)
             if answer is not None:
@@ -270,8 +271,11 @@ class NexusConsumer(AsyncConsumer):
                 if frame_id is not None:
                     answer["id"] = frame_id
                 self.send(make_frame(type_, **answer))
-            for run_id, after in self._follow_after:
-                self.gates.follow(run_id, after)
+            if self._follow_after:
+                for room in [room for room in self._rooms if room not in rooms]:
+                    await self.joined(room)
+                for run_id, after in self._follow_after:
+                    self.gates.follow(run_id, after)
         except NexusError as refusal:
             self._refuse(frame_id, refusal.code, refusal.message)
         except Exception:

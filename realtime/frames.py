@@ -53,8 +53,8 @@ Handler = Callable[["NexusConsumer", Any], Awaitable[dict[str, Any] | None]]
 class ClientFrame:
     """A row of the table: the frame's name, its fields, who answers it, and whether it needs the right to write."""
 
-    type: str
     model: type[Wire]
+    type: str
     handler: Handler
     writes: bool
     doc: str
@@ -77,7 +77,7 @@ def client_frame(
     ) -> Callable[[NexusConsumer, W], Awaitable[dict[str, Any] | None]]:
         if type_ in CLIENT_FRAMES:
             raise RuntimeError(f"the client frame {type_!r} has two handlers")
-        CLIENT_FRAMES[type_] = ClientFrame(type_, model, handler, writes, (handler.__doc__ or "").strip())
+        CLIENT_FRAMES[type_] = ClientFrame(model, type_, handler, writes, (handler.__doc__ or "").strip())
         return handler
 
     return add

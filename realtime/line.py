@@ -39,12 +39,13 @@ class Line:
     def __init__(self, send: Send) -> None:
         self.full = False
         self._free = asyncio.Event()
-        self._transport: Any = getattr(server_protocol(send), "transport", None)
+        transport: Any = getattr(server_protocol(send), "transport", None)
+        self._transport = transport
         self._asked = False
-        if hasattr(self._transport, "registerProducer"):
+        if hasattr(transport, "registerProducer"):
             # The HTTP channel that the socket grew out of is still registered, and has nothing left to pause.
-            self._transport.unregisterProducer()
-            self._transport.registerProducer(self, True)
+            transport.unregisterProducer()
+            transport.registerProducer(self, True)
             self._asked = True
 
     async def free(self) -> None:

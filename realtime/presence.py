@@ -170,8 +170,11 @@ async def presence_update(socket: NexusConsumer, frame: PresenceUpdate) -> None:
     """Sent on change and every 30 s. Typing, the cursor and the selection go to the conversation as `cursor.moved`."""
     actor, where = socket.actor, frame.conversation_id
     # Whoever subscribed was checked then; anybody else is checked here.
-    unchecked = where is not None and not socket.is_in(conversation_room(where))
-    if unchecked and where not in await in_database(visibility.readable, actor, [where]):
+    if (
+        where is not None
+        and not socket.is_in(conversation_room(where))
+        and where not in await in_database(visibility.readable, actor, [where])
+    ):
         raise NotFound()
     key = socket.connection_id
     old = board().get(actor.workspace_id, key)
@@ -206,8 +209,8 @@ def _tell_cursor(socket: NexusConsumer, entry: Entry) -> None:
     last = getattr(socket, "cursor_told", 0.0)
 
     def tell() -> None:
-        socket.cursor_timer = None  # type: ignore[attr-defined]
-        socket.cursor_told = loop.time()  # type: ignore[attr-defined]
+        socket.cursor_timer = None
+        socket.cursor_told = loop.time()
         now = board().get(entry.workspace_id, socket.connection_id)
         if now is None or now.conversation_id is None:
             return
@@ -227,4 +230,4 @@ def _tell_cursor(socket: NexusConsumer, entry: Entry) -> None:
     if pause <= 0:
         tell()
     else:
-        socket.cursor_timer = loop.call_later(pause, tell)  # type: ignore[attr-defined]
+        socket.cursor_timer = loop.call_later(pause, tell)
