@@ -90,7 +90,7 @@ test("it takes the beginning of a later page for a sequence, not for branches", 
 });
 
 test("it shows a resumed run in the place of the one that was cut", () => {
-  const cut = opened({ messages: [question("m1", 1), answer("m2", 2, "m1", "r1", "Half an")], runs: [{ id: "r1", status: "cancelled", messageId: "m1" }] });
+  const cut = opened({ messages: [{ ...question("m1", 1), runId: "r1" }, answer("m2", 2, "m1", "r1", "Half an")], runs: [{ id: "r1", status: "cancelled", messageId: "m1" }] });
   const state = reduce(cut, { type: "run.queued", runId: "r2", conversationId: "c1", run: { id: "r2", conversationId: "c1", messageId: "m1", resumedFrom: "r1" } });
   assert.deepEqual(keys(state), ["message:m1", "run:r2"]);
   const done = reduce(state, { type: "message.created", message: answer("m3", 3, "m1", "r2", "Half an answer.") });
@@ -120,6 +120,12 @@ test("it takes a message for sent also when the server's message comes first", (
     opened(),
   );
   assert.equal(state.pending.length, 0);
+});
+
+test("it shows an edited message in the place of the old one while it is on its way", () => {
+  const state = opened({ messages: [question("m1", 1), answer("m2", 2, "m1", "r1")] });
+  const message = { clientId: "k1", text: "Other", status: "sending", at: 1, parentMessageId: null, replaces: "m1" };
+  assert.deepEqual(keys(reduce(state, { type: "local.pending", message })), ["pending:k1"]);
 });
 
 test("it keeps a refused message with its reason", () => {

@@ -122,10 +122,11 @@ export class NexusClient extends EventTarget {
    * @param {"reject"|"enqueue"|"interrupt"|"rollback"} [options.policy]
    * @param {string|null} [options.parentMessageId] where an edited message branches off; null: at the beginning
    * @param {string} [options.regenerateMessageId] the answer to write anew
+   * @param {string} [options.replaces] the edited message, which is not shown while the new one is on its way
    * @param {string} [options.model]
    * @returns {Promise<{runId: string, conversationId: string, messageId: string}>} rejects with `NexusError` when refused
    */
-  sendMessage(input, { agentId, policy, parentMessageId, regenerateMessageId, model, files = [] } = {}) {
+  sendMessage(input, { agentId, policy, parentMessageId, regenerateMessageId, replaces, model, files = [] } = {}) {
     const message = {
       clientId: newClientId(),
       conversationId: this.conversationId,
@@ -134,6 +135,7 @@ export class NexusClient extends EventTarget {
       policy,
       parentMessageId,
       regenerateMessageId,
+      replaces,
       model,
       files,
       text: textOf(input),

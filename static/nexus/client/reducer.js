@@ -210,7 +210,7 @@ function replaced(state, runId) {
   const old = runId ? state.runs[runId] : null;
   if (!old || old.superseded) return state;
   const messages = { ...state.messages };
-  for (const message of Object.values(state.messages)) if (message.runId === runId) messages[message.id] = { ...message, superseded: true };
+  for (const message of Object.values(state.messages)) if (message.role === "assistant" && message.runId === runId) messages[message.id] = { ...message, superseded: true };
   return { ...state, messages, runs: { ...state.runs, [runId]: { ...old, superseded: true } } };
 }
 

@@ -43,6 +43,9 @@ export function thread(state) {
   }
   for (const pending of state.pending) {
     if (pending.regenerateMessageId && !pending.error) continue;
+    // An edited message stands in the place of the one that it replaces from the first moment.
+    const replaced = pending.replaces && !pending.error ? entries.findIndex((entry) => entry.message?.id === pending.replaces) : -1;
+    if (replaced >= 0) entries.splice(replaced);
     entries.push({ key: `pending:${pending.clientId}`, from: "user", message: null, run: null, pending, branches: null, at: pending.at });
   }
   return entries;

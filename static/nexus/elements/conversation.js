@@ -30,9 +30,10 @@ export class NexusConversation extends HTMLElement {
     this.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     // Opening a row at the end must not push it away from the pointer.
     this.addEventListener("click", (event) => event.target.closest("summary") && this.#hold());
-    this.#height = this.log.offsetHeight;
+    this.#height = this.#hidden;
     this.#observer = new ResizeObserver(() => this.#resized());
     this.#observer.observe(this.log);
+    this.#observer.observe(this);
     for (const element of this.log.querySelectorAll("nexus-message[message-id]")) this.#elements.set(`drawn:${element.getAttribute("message-id")}`, element);
   }
 
@@ -47,7 +48,9 @@ export class NexusConversation extends HTMLElement {
 
   /** The list grows upwards from its end, so the end is at scroll position 0. */
   toEnd() {
-    const still = matchMedia("(prefers-reduced-motion: reduce)").matches || Math.abs(this.scrollTop) > 4000;
+    // Far away, or while an answer grows, a smooth way down would be overtaken by what arrives.
+    const growing = this.log.getAttribute("aria-busy") === "true";
+    const still = growing || matchMedia("(prefers-reduced-motion: reduce)").matches || Math.abs(this.scrollTop) > 4000;
     this.#atEnd = true;
     this.scrollTo({ top: 0, behavior: still ? "instant" : "smooth" });
     this.#seen();
@@ -159,9 +162,14 @@ export class NexusConversation extends HTMLElement {
     this.#tellInView();
   }
 
+  /** How much of the log does not fit; it changes with the log and with the composer below. */
+  get #hidden() {
+    return this.log.offsetHeight - this.clientHeight;
+  }
+
   /** The list is laid out from its end: while a reader is further up, what grows below must not move what is read. */
   #resized() {
-    const height = this.log.offsetHeight;
+    const height = this.#hidden;
     const grown = height - this.#height;
     this.#height = height;
     if (grown && !this.#atEnd) this.scrollTop -= grown;

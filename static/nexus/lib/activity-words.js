@@ -14,17 +14,17 @@ export function activityLine(activity, { people, agents }) {
   const name = activity.userName ?? activity.user?.name ?? people.get(activity.userId) ?? metadata.userName ?? "Somebody";
   const who = byAgent ? { id: metadata.agentId ?? activity.agentId, name: agentName, kind: "agent", icon: agent?.icon } : { id: activity.userId, name, kind: "person" };
   const conversationId = activity.conversationId ?? metadata.conversationId ?? null;
-  return { id: activity.id, kind: type, who, text: words(type, metadata, agentName), createdAt: activity.createdAt, href: conversationId ? `/c/${conversationId}/` : null };
+  return { id: activity.id, kind: type, who, text: words(type, metadata, agentName, byAgent), createdAt: activity.createdAt, href: conversationId ? `/c/${conversationId}/` : null };
 }
 
-function words(type, metadata, agentName) {
+function words(type, metadata, agentName, byAgent) {
   switch (type) {
     case "asked":
       return `asked ${agentName}`;
     case "answered":
       return metadata.cost && Number(metadata.cost) > 0 ? `finished, ${usd(metadata.cost)}` : "finished";
     case "stopped":
-      return `stopped ${agentName}`;
+      return byAgent ? "was stopped" : `stopped ${agentName}`;
     case "failed":
       return "could not finish";
     case "waiting":

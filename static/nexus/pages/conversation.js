@@ -223,7 +223,7 @@ export class ConversationPage {
       case "regenerate-with":
         return this.#regenerateWith(entry, button);
       case "edit":
-        return this.ask(value, { agentId: this.#agentAfter(entry), parentMessageId: entry.message.parentId });
+        return this.ask(value, { agentId: this.#agentAfter(entry), parentMessageId: entry.message.parentId, replaces: entry.message.id });
       case "continue":
         return this.client.resumeStream(entry.run.id).catch((error) => this.shell.fail("Not continued", error));
       case "resend":
