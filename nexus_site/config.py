@@ -8,6 +8,7 @@ from the same environment, never copied here.
 
 from __future__ import annotations
 
+import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,6 +105,8 @@ def load() -> Config:
     env_file = BASE_DIR / ".env"
     if env_file.exists():
         environ.Env.read_env(env_file)
+    # `NAME=` means the default, so that a copy of .env.example changes nothing.
+    env.ENVIRON = {name: value for name, value in os.environ.items() if value}
     debug = env.bool("DEBUG", default=False)
     data_dir = Path(env.str("NEXUS_DATA_DIR", default=str(BASE_DIR / "var"))).expanduser().resolve()
     try:

@@ -113,7 +113,7 @@ def _uv() -> Path:
 
 def _fill(uv: Path, locks: list[Path]) -> None:
     say(f"    installing {', '.join(str(lock.relative_to(ROOT)) for lock in locks)}")
-    command = [uv, "pip", "sync", "--quiet", "--require-hashes", *locks]
+    command = [str(uv), "pip", "sync", "--quiet", "--require-hashes", *map(str, locks)]
     try:
         run(command, what="uv could not install the locked packages", env=uv_environment(), attempts=2)
     except StepFailed as fault:

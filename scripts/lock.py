@@ -50,17 +50,14 @@ def lock_browser(upgrade: bool) -> None:
             if (ROOT / name).exists():
                 shutil.copy(ROOT / name, empty)
         action = ["update"] if upgrade else ["install"]
-        command = [
-            node.program,
-            *node.npm,
-            *action,
-            "--prefix",
-            empty,
+        flags = [
             "--package-lock-only",
             "--ignore-scripts",
+            "--loglevel=error",
+            "--omit-lockfile-registry-resolved",
         ]
         run(
-            [*command, "--loglevel=error", "--omit-lockfile-registry-resolved"],
+            [str(node.program), *node.npm, *action, "--prefix", empty, *flags],
             what="npm could not resolve package.json",
             env=node.environment(),
             cwd=Path(empty),

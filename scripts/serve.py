@@ -43,7 +43,7 @@ def main() -> None:
     started = time.monotonic()
     if (ROOT / ".env").exists():
         environ.Env.read_env(ROOT / ".env")  # what is set already wins
-    os.environ.setdefault("DEBUG", "1")
+    os.environ["DEBUG"] = os.environ.get("DEBUG") or "1"
     place = _place()
     data_dir = Path(os.environ.get("NEXUS_DATA_DIR") or ROOT / "var").expanduser().resolve()
     try:
