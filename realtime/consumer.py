@@ -12,7 +12,7 @@ import logging
 import time
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from channels.consumer import AsyncConsumer
@@ -67,6 +67,8 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
         self._opened = False
         self.loop = asyncio.get_running_loop()
         self.closer: asyncio.Task[None] | None = None
+        # Presence keeps here when this socket's cursor was last told.
+        self.cursor_told, self.cursor_timer = 0.0, cast("asyncio.TimerHandle | None", None)
         answering: asyncio.Task[None] | None = None
         try:
             while True:

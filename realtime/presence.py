@@ -22,7 +22,7 @@ from workspaces.database import in_database
 
 from . import visibility
 from .frames import client_frame, make_frame
-from .hub import existing_hub, hub
+from .hub import existing_hub
 from .presence_board import Entry, merged
 from .presence_lease import read_all
 from .presence_news import CURSOR_SECONDS, News, board, news
@@ -202,11 +202,9 @@ def _moved(old: Entry, entry: Entry) -> bool:
 
 def _tell_cursor(socket: NexusConsumer, entry: Entry) -> None:
     """At most ten a second per socket; the last position always arrives."""
-    loop = hub().loop
-    waiting: Any = getattr(socket, "cursor_timer", None)
-    if waiting is not None:
+    if socket.cursor_timer is not None:
         return
-    last = getattr(socket, "cursor_told", 0.0)
+    loop = socket.loop
 
     def tell() -> None:
         socket.cursor_timer = None
@@ -226,7 +224,7 @@ def _tell_cursor(socket: NexusConsumer, entry: Entry) -> None:
         frame = make_frame("cursor.moved", conversationId=str(now.conversation_id), **payload)
         publish(conversation_room(now.conversation_id), frame)
 
-    pause = last + CURSOR_SECONDS - loop.time()
+    pause = socket.cursor_told + CURSOR_SECONDS - loop.time()
     if pause <= 0:
         tell()
     else:

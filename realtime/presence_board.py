@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from uuid import UUID
 
@@ -92,8 +92,6 @@ def merged(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def _since(entry: Entry, since: str) -> Entry:
-    from dataclasses import replace
-
     return entry if entry.since == since else replace(entry, since=since)
 
 

@@ -16,7 +16,7 @@ from .models import ApiToken, Membership, ProviderKey, User, Workspace
 from .services import last_four, token_create, workspace_create
 
 
-class PersonCreationForm(AdminUserCreationForm):
+class PersonCreationForm(AdminUserCreationForm):  # type: ignore[type-arg]
     class Meta(AdminUserCreationForm.Meta):
         model = User
         fields = ("username", "email", "name")
@@ -37,7 +37,7 @@ class MembershipOfPersonInline(admin.TabularInline):  # type: ignore[type-arg]
 
 
 @admin.register(User)
-class PersonAdmin(UserAdmin):
+class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
     add_form = PersonCreationForm
     list_display = ["username", "name", "email", "is_active", "is_staff", "last_login"]
     list_filter = ["is_active", "is_staff", "is_superuser", "memberships__workspace", "memberships__role"]
@@ -70,7 +70,8 @@ class WorkspaceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     inlines = [MembershipInline]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Workspace]:
-        return super().get_queryset(request).annotate(_members=Count("memberships"))
+        found: QuerySet[Workspace] = super().get_queryset(request)
+        return found.annotate(_members=Count("memberships"))
 
     @admin.display(description="members", ordering="_members")
     def members(self, workspace: Workspace) -> int:
@@ -140,7 +141,7 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         shown = ["ending", "scopes", "created_at", "last_used_at", "revoked_at"]
         return ["user", "workspace", *shown] if obj is not None else []
 
-    def get_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> list[Any]:
         if obj is None:
             return ["name", "user", "workspace", "read_only", "expires_at"]
         return [

@@ -40,7 +40,10 @@ def _guarded(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 async def in_database(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Awaits the sync function in a database thread. Raises what it raises."""
     context = contextvars.copy_context()
-    call = lambda: context.run(_guarded, fn, *args, **kwargs)  # noqa: E731
+
+    def call() -> T:
+        return context.run(lambda: _guarded(fn, *args, **kwargs))
+
     return await asyncio.get_running_loop().run_in_executor(_pool, call)
 
 

@@ -36,7 +36,7 @@ LIMITS: dict[Limit, RateLimitItem] = {
 @lru_cache(maxsize=4)
 def _limiter(url: str) -> SlidingWindowCounterRateLimiter:
     options: dict[str, float] = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0} if url else {}
-    return SlidingWindowCounterRateLimiter(storage_from_string(url or "memory://", **options))  # type: ignore[arg-type]
+    return SlidingWindowCounterRateLimiter(storage_from_string(url or "memory://", **options))
 
 
 def limit_hit(limit: Limit, who: UUID | str, *, cost: int = 1) -> None:

@@ -26,7 +26,9 @@ class Command(BaseCommand):
         for model in apps.get_models():
             for field in model._meta.local_fields:
                 if isinstance(field, EncryptedTextField):
-                    moved += self._rotate(model._meta.db_table, model._meta.pk.column, field.column, current)
+                    moved += self._rotate(
+                        model._meta.db_table, str(model._meta.pk.column), str(field.column), current
+                    )
         self.stdout.write(f"{moved} secrets now use the key {current}.")
 
     def _rotate(self, table: str, key: str, column: str, current: str) -> int:
