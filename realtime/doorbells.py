@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.contrib.auth.signals import user_logged_out
+from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.models import Session
 from django.db.models.signals import post_delete, post_save
 
 from workspaces.models import ApiToken, Membership, User
@@ -25,9 +26,11 @@ def ring(user_id: UUID) -> None:
     publish_after_commit(user_room(user_id), make_frame("control.recheck"))
 
 
-def _logged_out(user: User | None = None, **_: Any) -> None:
-    if user is not None:
-        ring(user.pk)
+def _session_ended(instance: Session, **_: Any) -> None:
+    """Not at `user_logged_out`: that is sent before the session's row is gone, and who looks then finds it."""
+    user_id = instance.get_decoded().get(SESSION_KEY)
+    if user_id:
+        ring(UUID(str(user_id)))
 
 
 def _changed(instance: Membership | ApiToken, **_: Any) -> None:
@@ -40,7 +43,7 @@ def _person_changed(instance: User, created: bool = False, update_fields: Any = 
 
 
 def connect() -> None:
-    user_logged_out.connect(_logged_out, dispatch_uid="realtime.logged_out")
+    post_delete.connect(_session_ended, sender=Session, dispatch_uid="realtime.session_ended")
     for model in (Membership, ApiToken):
         post_save.connect(_changed, sender=model, dispatch_uid=f"realtime.saved.{model.__name__}")
         post_delete.connect(_changed, sender=model, dispatch_uid=f"realtime.deleted.{model.__name__}")
