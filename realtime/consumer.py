@@ -105,7 +105,7 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
         await self.base_send(accept)
         self.line = Line(self.base_send)
         self.outbox = Outbox(
-            self.base_send, self.line, settings.NEXUS_OUTBOX_BYTES, lambda: self.close_soon(CLOSE_SLOW)
+            self.line.send, self.line, settings.NEXUS_OUTBOX_BYTES, lambda: self.close_soon(CLOSE_SLOW)
         )
         self.gates = RunGates(self.outbox.put)
         self._opened = True

@@ -18,28 +18,31 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 MOST_WRAPPERS = 8
 
 
-def server_protocol(send: Any) -> Any:
-    """The server's protocol object behind an ASGI `send`, through the wrappers of Channels; None if unknown."""
+def server_send(send: Any) -> Any:
+    """The server's own `send` behind the wrappers of Channels. Those only look at HTTP and at the handshake."""
     for _ in range(MOST_WRAPPERS):
-        if (
-            isinstance(send, functools.partial) and send.args
-        ):  # Daphne: partial(server.handle_reply, protocol)
-            return send.args[0]
-        owner = getattr(send, "__self__", None)
-        inner = getattr(owner, "real_send", None)  # Channels' session middleware
+        inner = getattr(getattr(send, "__self__", None), "real_send", None)  # the session middleware
         if inner is None:
-            return owner
+            break
         send = inner
-    return None
+    return send
+
+
+def server_protocol(send: Any) -> Any:
+    """The server's protocol object behind its `send`; None if unknown."""
+    if isinstance(send, functools.partial) and send.args:  # Daphne: partial(server.handle_reply, protocol)
+        return send.args[0]
+    return getattr(send, "__self__", None)
 
 
 class Line:
-    """The connection below one socket. `full` while the network does not take more."""
+    """The connection below one socket. `full` while the network does not take more; `send` is the server's own."""
 
     def __init__(self, send: Send) -> None:
         self.full = False
+        self.send: Send = server_send(send)
         self._free = asyncio.Event()
-        transport: Any = getattr(server_protocol(send), "transport", None)
+        transport: Any = getattr(server_protocol(self.send), "transport", None)
         self._transport = transport
         self._asked = False
         if hasattr(transport, "registerProducer"):

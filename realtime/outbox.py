@@ -1,17 +1,42 @@
 """The outbox: what waits to be sent on one socket, bounded in bytes.
 
-A client that does not read is found and dropped (4008), and nobody else is slowed:
-`put` never waits, a task sends as fast as the network takes it.
+A client that does not read is found and dropped (4008), and nobody else is slowed.
+While the network takes everything, a frame is handed to the server right in `put`;
+only when it does not, frames wait and a task sends them.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from typing import Any
 
 from .frames import Frame
 from .line import Line, Send
+
+
+class Rest:
+    """What is left of a coroutine that was begun outside of a task: `await` it to finish it in one."""
+
+    def __init__(self, begun: Any, waits_for: Any) -> None:
+        self._begun, self._waits_for = begun, waits_for
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        while True:
+            try:
+                value = yield self._waits_for
+            except BaseException as fault:
+                step, argument = self._begun.throw, fault
+            else:
+                step, argument = self._begun.send, value
+            try:
+                self._waits_for = step(argument)
+            except StopIteration:
+                return
+
+    def drop(self) -> None:
+        self._begun.close()
 
 
 class Outbox:
@@ -24,10 +49,10 @@ class Outbox:
         self._on_overflow = on_overflow
         self._waiting: deque[str] = deque()
         self._bytes = 0
-        self._wake: asyncio.Future[None] | None = None
+        self._rest: Rest | None = None
         self._open = True
         self._loop = asyncio.get_running_loop()
-        self._task = self._loop.create_task(self._run(), name="socket-outbox")
+        self._task: asyncio.Task[None] | None = None
 
     @property
     def waiting_bytes(self) -> int:
@@ -36,45 +61,55 @@ class Outbox:
     def put(self, frame: Frame) -> None:
         if not self._open:
             return
+        if self._task is None and not self._line.full:
+            self._hand_over(frame.text)
+            return
         self._waiting.append(frame.text)
         self._bytes += frame.size
         if self._bytes > self._cap:
             self.close()
             self._on_overflow()
-        elif self._wake is not None:
-            if not self._wake.done():
-                self._wake.set_result(None)
-            self._wake = None
-
-    async def emptied(self) -> None:
-        """Closes for new frames and waits until those that were put are handed to the server."""
-        self._open = False
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
-        await asyncio.gather(self._task, return_exceptions=True)
+        elif self._task is None:
+            self._task = self._loop.create_task(self._run(), name="socket-outbox")
 
     def close(self) -> None:
         self._open = False
         self._waiting.clear()
         self._bytes = 0
-        self._task.cancel()
+        if self._task is not None:
+            self._task.cancel()
+        if self._rest is not None:
+            self._rest.drop()
+            self._rest = None
+
+    def _hand_over(self, text: str) -> None:
+        """Gives the frame to the server. As long as it does not wait for the network, no task is needed."""
+        begun: Any = self._send({"type": "websocket.send", "text": text})
+        try:
+            waits_for = begun.send(None)
+        except StopIteration:
+            return
+        except Exception:  # the client is gone; the server's disconnect message ends the socket
+            self._open = False
+            return
+        self._rest = Rest(begun, waits_for)
+        self._task = self._loop.create_task(self._run(), name="socket-outbox")
 
     async def _run(self) -> None:
-        waiting, line, send = self._waiting, self._line, self._send
-        while True:
-            while waiting:
-                if line.full:
-                    await line.free()
+        """Sends what waits, then ends: the next frame goes the direct way again."""
+        try:
+            if self._rest is not None:
+                rest, self._rest = self._rest, None
+                await rest
+            while self._waiting:
+                if self._line.full:
+                    await self._line.free()
                     continue
-                text = waiting.popleft()
+                text = self._waiting.popleft()
                 self._bytes -= len(text)
-                try:
-                    await send({"type": "websocket.send", "text": text})
-                except Exception:  # the client is gone; the server's disconnect message ends the socket
-                    self._open = False
-                    waiting.clear()
-                    return
-            if not self._open:
-                return
-            self._wake = self._loop.create_future()
-            await self._wake
+                await self._send({"type": "websocket.send", "text": text})
+        except Exception:  # the client is gone; the server's disconnect message ends the socket
+            self._open = False
+            self._waiting.clear()
+        finally:
+            self._task = None
