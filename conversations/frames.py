@@ -7,6 +7,7 @@ the socket hears the next frame at once.
 from __future__ import annotations
 
 from typing import Any, Literal
+from uuid import UUID, uuid4
 
 from pydantic import Field
 
@@ -87,26 +88,39 @@ async def unsubscribe(socket: NexusConsumer, frame: Unsubscribe) -> dict[str, An
 
 @client_frame("run.start", RunStart, writes=True)
 async def start(socket: NexusConsumer, frame: RunStart) -> dict[str, Any]:
-    """The sender watches its conversation from here on like everyone else."""
+    """The sender watches its conversation like everyone else, from before the run can begin."""
     parent = frame.parent_message_id if "parent_message_id" in frame.model_fields_set else UNSET
-    started = await in_database(
-        run_start,
-        actor=socket.actor,
-        agent_id=frame.agent_id,
-        input_=frame.input,
-        conversation_id=frame.conversation_id,
-        client_id=frame.client_id,
-        policy=frame.policy,
-        model=frame.model,
-        parent_message_id=parent,
-        regenerate_message_id=frame.regenerate_message_id,
-        visibility=frame.visibility,
-    )
-    room = conversation_room(started.conversation.pk)
-    if not socket.is_in(room):
-        socket.join(room)
-        # The message was announced before this socket could be in the room; it follows the answer.
-        socket.receive(room, [message_frame(started.message)])
+    new_id = uuid4()
+    room = await _room_to_watch(socket, frame, new_id)
+    try:
+        started = await in_database(
+            run_start,
+            actor=socket.actor,
+            agent_id=frame.agent_id,
+            input_=frame.input,
+            conversation_id=frame.conversation_id,
+            client_id=frame.client_id,
+            policy=frame.policy,
+            model=frame.model,
+            parent_message_id=parent,
+            regenerate_message_id=frame.regenerate_message_id,
+            visibility=frame.visibility,
+            new_conversation_id=new_id,
+        )
+    except BaseException:
+        if room is not None:
+            socket.leave(room)
+        raise
+    where = conversation_room(started.conversation.pk)
+    if (
+        room is not None and room != where
+    ):  # this clientId was seen before: the run is in another conversation
+        socket.leave(room)
+    if not socket.is_in(where):
+        socket.join(where)
+        socket.receive(where, [message_frame(started.message)])
+        room = where
+    if room is not None:
         socket.follow_after_answer(str(started.run.pk), 0)
     return {
         "type": "run.accepted",
@@ -117,6 +131,22 @@ async def start(socket: NexusConsumer, frame: RunStart) -> dict[str, Any]:
         "answerId": str(started.run.answer_id),
         "status": started.run.status,
     }
+
+
+async def _room_to_watch(socket: NexusConsumer, frame: RunStart, new_id: UUID) -> str | None:
+    """Joins the room of the conversation-to-be and names it; None where the socket is in it already."""
+    if frame.conversation_id is not None:
+        conversation_id = as_uuid(frame.conversation_id)
+        if socket.is_in(conversation_room(conversation_id)):
+            return None
+        await in_database(access_conversation, socket.actor, conversation_id)
+    elif frame.regenerate_message_id is not None:
+        return None
+    else:
+        conversation_id = new_id
+    room = conversation_room(conversation_id)
+    socket.join(room)
+    return room
 
 
 @client_frame("run.cancel", RunId, writes=True)

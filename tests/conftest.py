@@ -1,11 +1,14 @@
 """What every test has: no network but this machine's own, the cast of people, the services it may ask for."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from agents.providers import forget_specs
 from tests.network import only_this_machine
 from tests.people import alice, bob, charlie, other_workspace, vera, workspace
 from tests.services import chromium, postgres_url, redis_url
+from workspaces.database import close_threads
 
 __all__ = [
     "alice",
@@ -25,3 +28,10 @@ __all__ = [
 def nothing_remembered() -> None:
     """What a process remembers of the database for a moment is gone between tests."""
     forget_specs()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def database_threads_end_first(django_db_setup: None) -> Iterator[None]:
+    """The threads of `in_database` give their connections back before the test database is dropped."""
+    yield
+    close_threads()

@@ -67,6 +67,7 @@ def run_start(
     parent_message_id: UUID | str | None = UNSET,
     regenerate_message_id: UUID | str | None = None,
     visibility: str = "",
+    new_conversation_id: UUID | None = None,
 ) -> Started:
     """Stores the message and its run, and hands the run to the engine after commit.
 
@@ -75,6 +76,7 @@ def run_start(
         parent_message_id: for an edit: the parent of the edited message (None: the first message).
             Left out: the newest message of the shown branch.
         regenerate_message_id: an answer; a new one is made for the same question.
+        new_conversation_id: the id a new conversation gets, for who wants to watch it before it begins.
     Raises: NotFound, Forbidden, AgentNotFound, BadInput, RunInProgress, IdempotencyConflict.
     """
     require_write(actor)
@@ -99,6 +101,7 @@ def run_start(
                 parent_message_id=parent_message_id,
                 regenerate_message_id=regenerate_message_id,
                 visibility=visibility,
+                new_conversation_id=new_conversation_id,
             )
     except (IntegrityError, NexusError):
         # Seen before? A client id is unique, so that the first sending pays no look-up for it.
@@ -120,6 +123,7 @@ def _start(
     parent_message_id: UUID | str | None,
     regenerate_message_id: UUID | str | None,
     visibility: str,
+    new_conversation_id: UUID | None,
 ) -> Started:
     new = conversation_id is None and regenerate_message_id is None
     now = timezone.now()
@@ -127,6 +131,7 @@ def _start(
     if new:
         agent = access_agent(actor, agent_id)
         conversation = Conversation(
+            id=new_conversation_id or uuid4(),
             workspace_id=actor.workspace_id,
             created_by_id=actor.user_id,
             agent_slug=agent.slug,

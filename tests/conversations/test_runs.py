@@ -165,11 +165,12 @@ async def test_it_refuses_a_second_message_while_the_agent_answers(engine, alice
 
 
 async def test_it_queues_first_in_first_out(engine, alice, plays):
-    plays([TextDelta("one"), 0.2, Stop("end", (TextPart("one"),), None)], "two", "three")
+    provider = plays([TextDelta("one"), 0.2, Stop("end", (TextPart("one"),), None)], "two", "three")
     first = await begin(alice)
     second = await begin(alice, "b", conversation_id=first.conversation.pk, policy="enqueue")
     third = await begin(alice, "c", conversation_id=first.conversation.pk, policy="enqueue")
     assert [text_of(await chunks_of(s.run.pk)) for s in (first, second, third)] == ["one", "two", "three"]
+    assert [m.text for m in provider.requests[2].messages] == ["Hello", "one", "b", "two", "c"]
     runs = [await reloaded(s.run) for s in (first, second, third)]
     assert runs[0].finished_at <= runs[1].started_at and runs[1].finished_at <= runs[2].started_at
 
@@ -324,6 +325,8 @@ async def test_it_titles_by_a_model_only_where_the_setting_names_an_agent(
         await in_database(Conversation.objects.get, pk=plain.conversation.pk)
     ).title == plain.conversation.title
     assert len(provider.requests) == 1
+    while engine.runner.live_ids():  # its task ends a moment after its last chunk
+        await asyncio.sleep(0.01)
     settings.NEXUS_TITLE_AGENT = "demo-agent"
     monkeypatch.setattr(titling, "build_agent", runner.build_agent)
     titled = await begin(alice, "Tell me about lighthouses, please")
