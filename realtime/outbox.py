@@ -111,5 +111,6 @@ class Outbox:
         except Exception:  # the client is gone; the server's disconnect message ends the socket
             self._open = False
             self._waiting.clear()
+            self._bytes = 0
         finally:
             self._task = None
