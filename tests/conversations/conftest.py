@@ -8,6 +8,7 @@ from uuid import UUID
 
 import orjson
 import pytest
+from django.conf import settings
 
 from agents.models import Agent
 from conversations.database import close_threads, in_database
@@ -25,10 +26,16 @@ from realtime.hub import close_hub
 
 @pytest.fixture
 async def engine(transactional_db: None) -> AsyncIterator[EngineHost]:
-    """The embedded engine on this test's loop."""
-    host = EngineHost("web", lock=False)
+    """A process that executes runs, on this test's loop: the embedded server, or with Redis a worker."""
+    scaled = bool(settings.NEXUS_REDIS_URL)
+    host = EngineHost("worker" if scaled else "web", lock=False)
     await host.start()
+    stop = asyncio.Event()
+    working = asyncio.create_task(host.work(stop)) if scaled else None
     yield host
+    if working is not None:
+        stop.set()
+        await working
     await host.stop()
     await close_hub()
     await asyncio.get_running_loop().run_in_executor(None, close_threads)
