@@ -19,7 +19,7 @@ from channels.consumer import AsyncConsumer
 from django.conf import settings
 from pydantic import ValidationError
 
-from nexus_core.errors import NexusError
+from nexus_core.errors import UNEXPECTED_MESSAGE, NexusError
 from workspaces.access import Actor
 from workspaces.auth import authenticate_scope
 
@@ -232,8 +232,13 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
 
     async def _answer_forever(self) -> None:
         while (raw := await self._inbox.get()) is not None:
-            if self._closing is None:
+            if self._closing is not None:
+                continue
+            try:
                 await self._handle(raw)
+            except Exception:  # a fault of ours in one frame must not make the socket deaf for the next
+                log.exception("a frame of %s bytes could not be handled", len(raw))
+                self._refuse(None, "unexpected_error", UNEXPECTED_MESSAGE)
 
     async def _handle(self, raw: str | bytes) -> None:
         try:
@@ -282,7 +287,7 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
             self._refuse(frame_id, refusal.code, refusal.message)
         except Exception:
             log.exception("frame handler %s failed", getattr(handler, "__name__", handler))
-            self._refuse(frame_id, "unexpected_error", "That failed here. It was logged; try again.")
+            self._refuse(frame_id, "unexpected_error", UNEXPECTED_MESSAGE)
         finally:
             held, self._held = self._held or [], None
             for room, frames in held:

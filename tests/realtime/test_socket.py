@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from realtime.consumer import NexusConsumer
+from realtime.frames import CLIENT_FRAMES, ClientFrame, Handler, make_frame
+from realtime.publish import publish
+from realtime.rooms import workspace_room
+from realtime.wire import Wire
 from workspaces.access import Actor
 
 from .conftest import Connect
+
+
+def row_of(type_: str, handler: Handler) -> ClientFrame:
+    return ClientFrame(model=Wire, type=type_, handler=handler, writes=False, doc="")
+
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -105,3 +117,65 @@ async def test_it_refuses_a_viewers_writes_and_answers_their_reads(connect: Conn
     )
     assert error["code"] == "forbidden"
     await socket.ask({"type": "ping"}, "pong")
+
+
+async def test_it_lets_live_frames_follow_the_answer_that_they_belong_behind(
+    connect: Connect, alice: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A handler joins a room, takes a picture of the state, answers: what happened meanwhile comes after it."""
+
+    async def handler(socket: NexusConsumer, frame: Wire) -> dict[str, object]:
+        socket.join("test.room")
+        publish("test.room", make_frame("test.live"))
+        return {"type": "test.answer"}
+
+    monkeypatch.setitem(CLIENT_FRAMES, "test.ask", row_of("test.ask", handler))
+    socket = await connect(alice)
+    await socket.send({"type": "test.ask", "id": 1})
+    await socket.next("test.live")
+    order = [frame["type"] for frame in socket.seen if frame["type"].startswith("test.")]
+    assert order == ["test.answer", "test.live"]
+
+
+async def test_it_drops_a_socket_whose_handler_never_ends_before_memory_fills(
+    connect: Connect, alice: Actor, monkeypatch: pytest.MonkeyPatch, settings
+) -> None:
+    settings.NEXUS_OUTBOX_BYTES = 10_000
+    at_work = asyncio.Event()
+
+    async def handler(socket: NexusConsumer, frame: Wire) -> None:
+        at_work.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setitem(CLIENT_FRAMES, "test.hang", row_of("test.hang", handler))
+    socket = await connect(alice)
+    await socket.send({"type": "test.hang"})
+    await at_work.wait()
+    for _ in range(20):
+        publish(workspace_room(alice.workspace_id), make_frame("test.noise", x="y" * 1000))
+    assert await socket.closes() == 4008
+
+
+async def test_it_is_not_deaf_after_a_fault_of_ours(
+    connect: Connect, alice: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = ClientFrame(model=None, type="test.broken", handler=row_of, writes=False, doc="")  # type: ignore[arg-type]
+    monkeypatch.setitem(CLIENT_FRAMES, "test.broken", broken)
+    socket = await connect(alice)
+    assert (await socket.ask({"type": "test.broken"}, "error"))["code"] == "unexpected_error"
+    await socket.ask({"type": "ping"}, "pong")
+
+
+async def test_it_answers_a_failing_handler_once_and_logs_it_once(
+    connect: Connect, alice: Actor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def handler(socket: NexusConsumer, frame: Wire) -> None:
+        raise ZeroDivisionError("secret detail")
+
+    monkeypatch.setitem(CLIENT_FRAMES, "test.fail", row_of("test.fail", handler))
+    socket = await connect(alice)
+    error = await socket.ask({"type": "test.fail", "id": "x"}, "error")
+    assert (error["id"], error["code"]) == ("x", "unexpected_error")
+    assert "secret detail" not in str(error)
+    await socket.ask({"type": "ping"}, "pong")
+    assert len([record for record in caplog.records if record.exc_info]) == 1
