@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
+from django.conf import settings
 from pydantic import Field
 
 from realtime.consumer import NexusConsumer
@@ -116,11 +117,13 @@ async def start(socket: NexusConsumer, frame: RunStart) -> dict[str, Any]:
         room is not None and room != where
     ):  # this clientId was seen before: the run is in another conversation
         socket.leave(room)
-    if not socket.is_in(where):
+    late = not socket.is_in(where)
+    if late:
         socket.join(where)
         socket.receive(where, [message_frame(started.message)])
-        room = where
-    if room is not None:
+    if late or (room is not None and settings.NEXUS_REDIS_URL):
+        # Who was in the room first misses nothing, but another process's frames may come before this
+        # one hears of them.
         socket.follow_after_answer(str(started.run.pk), 0)
     return {
         "type": "run.accepted",

@@ -108,7 +108,7 @@ def load() -> Config:
     # `NAME=` means the default, so that a copy of .env.example changes nothing.
     env.ENVIRON = {name: value for name, value in os.environ.items() if value}
     debug = env.bool("DEBUG", default=False)
-    data_dir = Path(env.str("NEXUS_DATA_DIR", default=str(BASE_DIR / "var"))).expanduser().resolve()
+    data_dir = Path(env.str("NEXUS_DATA_DIR", default="") or BASE_DIR / "var").expanduser().resolve()
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as fault:

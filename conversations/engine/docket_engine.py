@@ -55,6 +55,8 @@ def new_docket() -> Docket:
 class DocketEngine:
     """The side that adds: web processes and the sweeper."""
 
+    executes_here = False
+
     def __init__(self, docket: Docket) -> None:
         self._docket = docket
         self._loop = asyncio.get_running_loop()

@@ -16,6 +16,8 @@ DRAIN_SECONDS = 8.0
 class LocalEngine:
     """`execute` is `runner.Runner.execute`; `stop` asks a live run to stop (True if it lives here)."""
 
+    executes_here = True
+
     def __init__(
         self, execute: Callable[[UUID], Coroutine[Any, Any, None]], stop: Callable[[UUID], bool]
     ) -> None:

@@ -13,6 +13,9 @@ from uuid import UUID
 
 
 class Engine(Protocol):
+    executes_here: bool
+    """Runs are executed by this process."""
+
     def enqueue(self, run_id: UUID) -> None:
         """Have this run executed soon; from any thread. Told twice is told once."""
         ...
@@ -36,6 +39,10 @@ def use(engine: Engine | None) -> None:
 
 def current() -> Engine | None:
     return _engine
+
+
+def executes_here() -> bool:
+    return _engine is not None and _engine.executes_here
 
 
 def enqueue(run_id: UUID) -> None:

@@ -168,9 +168,9 @@ class Runner:
             events.announce_started(run.conversation, run)
         else:
             attempts_settle_orphans(run.pk, visible_text(fold(claim.log)))
-        actor: Actor | None = None
+        actor = claim.actor
         try:
-            if run.requested_by is not None:
+            if actor is None and run.requested_by is not None:
                 actor = actor_for(run.requested_by, run.workspace.slug)
             agent = command_agent(run, actor) or build_agent(
                 run.agent,

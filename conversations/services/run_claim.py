@@ -15,15 +15,18 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
+from django.utils import timezone
 
 from nexus_core.chunks import Chunk, ContentChunk, ReasoningChunk, ToolCallChunk, from_wire
 from nexus_core.ports import StepRecord, ToolRecord
 from nexus_core.usage import Cost, Usage
+from workspaces.access import Actor
 
 from ..engine.journal import step_record, tool_record
 from ..fold import kept
 from ..history import branch_to
 from ..models import Message, Run, RunChunk, Step, ToolCall
+from . import handover
 
 MOST_RESUMES = 100
 
@@ -37,6 +40,7 @@ class Claim:
         steps, calls: completed steps and known tool calls of this run.
         log: chunks already stored, by seq.
         keep_seq: last seq of the last completed step (1 when there is none).
+        actor: whom it works for, where that is known already.
         inherited: what a resumed run shows again of the run it goes on from.
     """
 
@@ -48,6 +52,7 @@ class Claim:
     keep_seq: int
     too_often: bool
     inherited: list[Chunk] = field(default_factory=list)
+    actor: Actor | None = None
 
     @property
     def fresh(self) -> bool:
@@ -84,6 +89,15 @@ def _claim(run_id: UUID, owner: str) -> Claim | None:
     )
     if not taken:
         return None
+    given = handover.take(run_id)
+    if given is not None and given.run.epoch == 0:
+        run = given.run
+        run.epoch, run.status, run.owner, run.started_at = 1, Run.Status.RUNNING, owner, timezone.now()
+        # Somebody may have asked it to stop between the start and now.
+        epoch, cancel = Run.objects.filter(pk=run_id).values_list("epoch", "cancel_requested_at").get()
+        if epoch == 1:
+            run.cancel_requested_at = cancel
+            return Claim(run, branch_to(run.message), [], [], [], 0, False, actor=given.actor)
     run = Run.objects.select_related("conversation", "workspace", "agent", "message", "requested_by").get(
         pk=run_id
     )

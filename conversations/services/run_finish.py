@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from nexus_core.chunks import Chunk, ErrorChunk, MetadataChunk
+from nexus_core.chunks import Chunk, ErrorChunk, MetadataChunk, ToolCallChunk
 from nexus_core.usage import Cost, Usage
 from realtime.publish import publish
 from realtime.rooms import conversation_room
@@ -180,14 +180,8 @@ def _end(
             "first_token_ms", "owner", "heartbeat_at",
         ]
     )  # fmt: skip
-    # Calls that never came to an end: asked for but not begun are failed, begun ones unknown.
-    calls = ToolCall.objects.filter(run=run)
-    calls.filter(status=ToolCall.Status.PENDING).update(
-        status=ToolCall.Status.FAILED, error="The run ended before this call began.", completed_at=Now()
-    )
-    calls.filter(status=ToolCall.Status.RUNNING).update(
-        status=ToolCall.Status.UNKNOWN, error="The run ended while this call was running.", completed_at=Now()
-    )
+    if any(isinstance(chunk, ToolCallChunk) for _, chunk in log):
+        _end_calls(run)
     following = (
         Run.objects.filter(
             conversation_id=run.conversation_id, agent_slug=run.agent_slug, status=Run.Status.QUEUED
@@ -206,6 +200,17 @@ def _end(
         events.record_finished(run)
 
     transaction.on_commit(after_commit)
+
+
+def _end_calls(run: Run) -> None:
+    """Calls that never came to an end: asked for but not begun are failed, begun ones unknown."""
+    calls = ToolCall.objects.filter(run=run)
+    calls.filter(status=ToolCall.Status.PENDING).update(
+        status=ToolCall.Status.FAILED, error="The run ended before this call began.", completed_at=Now()
+    )
+    calls.filter(status=ToolCall.Status.RUNNING).update(
+        status=ToolCall.Status.UNKNOWN, error="The run ended while this call was running.", completed_at=Now()
+    )
 
 
 def _publish_rows_after_commit(run: Run, rows: list[Row]) -> None:

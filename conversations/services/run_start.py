@@ -26,6 +26,7 @@ from ..access import access_conversation, access_message, require_write
 from ..engine import port
 from ..events import announce_message, announce_new_conversation, announce_queued, record_asked
 from ..models import Conversation, Message, Run
+from . import handover
 from .input import BadInput, message_parts
 from .run_cancel import cancel_in_transaction
 from .titles import title_from
@@ -191,12 +192,12 @@ def _start(
             upload.save(update_fields=["conversation"])
     run = Run(
         id=run_id,
-        workspace_id=actor.workspace_id,
+        workspace=actor.workspace,
         conversation=conversation,
         agent=agent,
         agent_slug=agent.slug,
         message=message,
-        requested_by_id=actor.user_id,
+        requested_by=actor.user,
         token_id=actor.token_id,
         client_id=client_id,
         body_hash=body,
@@ -214,6 +215,8 @@ def _start(
         if waits:
             announce_queued(conversation, run)
         else:
+            if port.executes_here():
+                handover.keep(handover.Handover(run, actor))
             port.enqueue(run.pk)
         record_asked(run)
 
