@@ -42,6 +42,7 @@ HEARTBEAT_SECONDS = 30
 FRAMES_AT_ONCE = 400
 FRAMES_PER_SECOND = 40
 CLOSE_SECONDS = 2.0
+LAST_FRAMES_SECONDS = 8.0
 CLOSE_LOGIN, CLOSE_FLOOD, CLOSE_TOO_LARGE, CLOSE_SLOW, CLOSE_RESTART = 4401, 4429, 4009, 4008, 4012
 
 
@@ -81,9 +82,9 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
                     self._take(message)
                 elif message["type"] == "websocket.disconnect":
                     break
-            if answering is not None:  # what was sent before the end is still done
+            if answering is not None and self._closing is None:  # what was sent before the end is still done
                 self._inbox.put_nowait(None)
-                await answering
+                await asyncio.wait({answering}, timeout=LAST_FRAMES_SECONDS)
         finally:
             if answering is not None:
                 answering.cancel()
