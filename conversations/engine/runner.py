@@ -226,6 +226,7 @@ class Runner:
             terminal: MetadataChunk | None = None
             first_token_ms: int | None = None
             error: ErrorChunk | None = None
+            writing = False
             stream = run_agent(agent, request)
             try:
                 async for chunk in stream:
@@ -234,9 +235,13 @@ class Runner:
                         break
                     if first_token_ms is None and isinstance(chunk, (ContentChunk, ReasoningChunk)):
                         first_token_ms = since(run)
+                    if isinstance(chunk, ContentChunk) and not writing:
+                        writing = True
+                        agent_working(**where, name=name, icon=icon, activity="answering")
                     if isinstance(chunk, ErrorChunk):
                         error = chunk
                     elif isinstance(chunk, ToolCallChunk):
+                        writing = False
                         activity = "running a tool" if chunk.status == "RUNNING" else "thinking"
                         agent_working(**where, name=name, icon=icon, activity=activity)
                     await recorder.add(chunk)
