@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test } from "vitest";
+import { test } from "node:test";
 
 import { BlockReader, isFenceClosed } from "../../static/nexus/markdown/blocks.js";
 import { lex, toHtml } from "../../static/nexus/markdown/grammar.js";

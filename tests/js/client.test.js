@@ -1,19 +1,20 @@
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, test, vi } from "vitest";
+import { afterEach, beforeEach, test } from "node:test";
 
 import { NexusClient } from "../../static/nexus/client/client.js";
 import { Link } from "../../static/nexus/client/link.js";
 import { AUTO_SEND_MS } from "../../static/nexus/client/outbox.js";
+import { clock } from "./clock.js";
 import { FakeSocket, FakeStorage } from "./fakes.js";
 
 beforeEach(() => {
   FakeSocket.all = [];
-  vi.useFakeTimers();
+  clock.start();
 });
-afterEach(() => vi.useRealTimers());
+afterEach(() => clock.stop());
 
 const CONVERSATION = { id: "c1", title: "T" };
-const settle = () => vi.advanceTimersByTimeAsync(0);
+const settle = () => clock.pass(0);
 const chunk = (seq, type, data, runId = "r1") => ({ type: "chunk", runId, conversationId: "c1", seq, chunk: { type, data, timestamp: seq } });
 const STARTED = chunk(1, "metadata", { status: "started", questionId: "m1", agentId: "demo" });
 
@@ -66,7 +67,7 @@ test("it goes on after the last seq of each live run when the connection is back
   FakeSocket.last.say(chunk(2, "content", "a"));
   FakeSocket.last.end(4012);
   assert.equal(client.isStreaming, true, "a closed socket does not end a run");
-  await vi.advanceTimersByTimeAsync(20_000);
+  await clock.pass(20_000);
   serve(FakeSocket.last);
   FakeSocket.last.welcome();
   await settle();
@@ -81,7 +82,7 @@ test("it keeps a message that was written offline and sends it with the same cli
   await settle();
   assert.equal(client.messages.at(-1).pending.text, "Hello");
   const { clientId } = client.outbox.messages[0];
-  await vi.advanceTimersByTimeAsync(20_000);
+  await clock.pass(20_000);
   serve(FakeSocket.last);
   FakeSocket.last.welcome();
   await settle();
@@ -96,7 +97,7 @@ test("it sends a message again with the same clientId when the answer was lost w
   first.answer = null;
   const sent = client.sendMessage("Hello", { agentId: "demo" });
   first.end();
-  await vi.advanceTimersByTimeAsync(20_000);
+  await clock.pass(20_000);
   serve(FakeSocket.last);
   FakeSocket.last.welcome();
   await settle();

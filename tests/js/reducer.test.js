@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test } from "vitest";
+import { test } from "node:test";
 
 import { forkKey, initialState, reduce } from "../../static/nexus/client/reducer.js";
 import { currentRun, entryText, messageItems, thread, waterfall } from "../../static/nexus/client/thread.js";

@@ -1,0 +1,20 @@
+/** A clock that the tests move: Node's mock timers, with promises settled between the steps. */
+import { mock } from "node:test";
+
+const STEP_MS = 100;
+const flush = () => new Promise((done) => setImmediate(done));
+
+export const clock = {
+  start: () => mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"], now: Date.now() }),
+  stop: () => mock.timers.reset(),
+  /** Moves on at once; what promises do follows later. */
+  move: (ms) => mock.timers.tick(ms),
+  /** Moves on step by step, and lets promises do their part after each. */
+  async pass(ms) {
+    await flush();
+    for (let left = ms; left > 0; left -= STEP_MS) {
+      mock.timers.tick(Math.min(STEP_MS, left));
+      await flush();
+    }
+  },
+};
