@@ -40,12 +40,21 @@ def branch_to(message: Message) -> list[Message]:
             line.append(at)
         if at.clears_history and at.pk != message.pk:
             break
-        at = everything.get(at.parent_id) if at.parent_id else None
+        parent = everything.get(at.parent_id) if at.parent_id else None
+        if parent is not None and at.role == parent.role == Message.Role.USER:
+            # Asked while the question above was being answered: that answer stands between the two.
+            answers = [m for m in everything.values() if m.parent_id == parent.pk and _answers(m)]
+            line += sorted(answers, key=lambda m: m.number)[-1:]
+        at = parent
     line.reverse()
     if line and line[0].clears_history and len(line) > 1:
         # The /clear itself and its own answer are not for the model.
         line = [m for m in line[1:] if m.parent_id != line[0].pk]
     return line
+
+
+def _answers(message: Message) -> bool:
+    return message.role == Message.Role.ASSISTANT and not message.superseded
 
 
 def model_messages(

@@ -101,7 +101,6 @@ def _claim(run_id: UUID, owner: str) -> Claim | None:
     run = Run.objects.select_related("conversation", "workspace", "agent", "message", "requested_by").get(
         pk=run_id
     )
-    _hang_below_the_answer_before(run)
     line = branch_to(run.message)
     if run.epoch == 1:
         return Claim(run, line, [], [], [], 0, False) if run.resumed_from_id is None else _resumed(run, line)
@@ -131,27 +130,6 @@ class Inherited:
     steps: list[StepRecord] = field(default_factory=list)
     calls: list[ToolRecord] = field(default_factory=list)
     shown: list[Chunk] = field(default_factory=list)
-
-
-def _hang_below_the_answer_before(run: Run) -> None:
-    """A question that was asked while another was being answered has that question as its parent; the
-    answer exists by now, and the model must see it."""
-    question = run.message
-    if run.policy not in ("enqueue", "interrupt") or question.parent_id is None:
-        return
-    answer = (
-        Message.objects.filter(
-            parent_id=question.parent_id,
-            parent__role=Message.Role.USER,
-            role=Message.Role.ASSISTANT,
-            superseded=False,
-        )
-        .order_by("-number")
-        .first()
-    )
-    if answer is not None:
-        Message.objects.filter(pk=question.pk).update(parent=answer)
-        question.parent = answer
 
 
 def _resumed(run: Run, line: list[Message]) -> Claim:
