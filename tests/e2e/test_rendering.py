@@ -9,7 +9,8 @@ from playwright.sync_api import Page, expect
 
 from .test_chat import ANSWER, finished, start_with
 
-DRAW = """([text, streaming]) => {
+DRAW = """async ([text, streaming]) => {
+  await customElements.whenDefined("nexus-response");
   const element = document.createElement("nexus-response");
   document.querySelector("#main").append(element);
   element.streaming = streaming;
