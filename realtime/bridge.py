@@ -60,6 +60,16 @@ def publish_from_outside(url: str, room: str, frames: Sequence[Frame]) -> None:
         log.warning("publishing failed (%s); watchers read the log", type(fault).__name__)
 
 
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancels the tasks and waits for them; again and again, because redis-py swallows a cancel now and then."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=0.25)
+    await asyncio.gather(*tasks, return_exceptions=True)  # so that nobody is told of a fault nobody fetched
+
+
 class Bridge:
     """Carries the rooms of one hub. All methods on the hub's loop.
 
@@ -111,9 +121,7 @@ class Bridge:
         self._wake.set()
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await _end(self._tasks)
 
     # --- sending ---
 
@@ -184,8 +192,7 @@ class Bridge:
                 self._heard(message)
         finally:
             if keeper is not None:
-                keeper.cancel()
-                await asyncio.gather(keeper, return_exceptions=True)
+                await _end([keeper])
             with contextlib.suppress(Exception):
                 await pubsub.aclose()
             with contextlib.suppress(Exception):
