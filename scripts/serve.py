@@ -5,7 +5,6 @@ One Ctrl-C (or SIGTERM) lets the server finish what it must and ends everything;
 
 from __future__ import annotations
 
-import ctypes
 import http.client
 import os
 import signal
@@ -19,6 +18,7 @@ from pathlib import Path
 import environ
 
 from scripts.prepare import prepare
+from scripts.services import die_with_parent
 from scripts.terminal import ROOT, StepFailed, fail, say
 
 GRACE_SECONDS = 30
@@ -95,7 +95,8 @@ def _serve(place: Place, login: str, started: float) -> int:
         cwd=ROOT,
         # Its own session: Ctrl-C reaches only this process, which then asks the server to stop, once.
         start_new_session=True,
-        preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+        # Even a `kill -9` of this process leaves no server behind (Linux).
+        preexec_fn=die_with_parent(signal.SIGTERM),
     )
     stop = _Stop(server)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -163,11 +164,6 @@ def _is_ready(place: Place) -> bool:
         return False
     finally:
         connection.close()
-
-
-def _die_with_parent() -> None:
-    """Even a `kill -9` of this process leaves no server behind (Linux)."""
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 def _is_true(text: str) -> bool:

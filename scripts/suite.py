@@ -11,6 +11,7 @@ With arguments (`make test ARGS="tests/core -k retry"`) only pytest runs, once, 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -159,17 +160,22 @@ def run_all(services: Services) -> list[Part]:
     return parts
 
 
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
 def main(arguments: Sequence[str]) -> int:
     started = time.monotonic()
     strict = os.environ.get("CI", "").lower() in ("1", "true")
     services = Services()
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         say("==> Services for the tests")
         services.start()
         services.report()
         parts = [run_pytest("pytest", services.environment(), *arguments)] if arguments else run_all(services)
     except KeyboardInterrupt:
-        say("\nstopped by Ctrl-C")
+        say("\nstopped")
         return 130
     finally:
         services.stop()

@@ -16,7 +16,17 @@ import stat
 import subprocess
 from pathlib import Path
 
-from scripts.services import Service, ServiceMissing, end, free_port, is_root, remove, scratch, wait_until
+from scripts.services import (
+    Service,
+    ServiceMissing,
+    die_with_parent,
+    end,
+    free_port,
+    is_root,
+    remove,
+    scratch,
+    wait_until,
+)
 
 OLDEST = 14
 USER = "nexus"
@@ -159,6 +169,7 @@ def _serve(
             stdout=out,
             stderr=out,
             start_new_session=True,
+            preexec_fn=die_with_parent(signal.SIGINT),
         )
 
 

@@ -10,7 +10,17 @@ import signal
 import subprocess
 from pathlib import Path
 
-from scripts.services import Service, ServiceMissing, answers, end, free_port, remove, scratch, wait_until
+from scripts.services import (
+    Service,
+    ServiceMissing,
+    answers,
+    die_with_parent,
+    end,
+    free_port,
+    remove,
+    scratch,
+    wait_until,
+)
 
 OLDEST = (6, 2)
 CANDIDATES = ("redis-server", "valkey-server")
@@ -79,6 +89,7 @@ def _start(program: str, origin: str) -> Service:
             stderr=out,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
+            preexec_fn=die_with_parent(signal.SIGTERM),
         )
     try:
         wait_until(lambda: answers(port), process, log)
