@@ -44,7 +44,7 @@ def test_it_runs_the_agent_and_shows_everything(admin: Callable[[str], Page], sh
     panel.locator("textarea").fill("Show me token usage statistics")
     panel.get_by_role("button", name="Run").click()
     expect(panel.get_by_role("status")).to_have_text("Done.", timeout=20_000)
-    call = panel.locator("li[data-tool]").first
+    call = panel.locator("li[data-tool]", has_text="get_token_usage").first
     expect(call).to_contain_text("Tool: get_token_usage (COMPLETED")
     call.locator("summary").click()
     expect(call.locator("pre")).to_contain_text('"totalTokens"')
