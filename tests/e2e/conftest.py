@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -105,6 +106,6 @@ def people(browser: Browser, server: Server) -> Iterator[dict[str, Person]]:
 @pytest.fixture(scope="session")
 def shots() -> Path:
     """Where screenshots go: NEXUS_SHOTS, or nowhere that stays."""
-    folder = Path(os.environ.get("NEXUS_SHOTS", "/tmp/nexus-shots"))
+    folder = Path(os.environ.get("NEXUS_SHOTS") or Path(tempfile.gettempdir()) / f"nexus-shots-{os.getuid()}")
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -27,8 +27,8 @@ async def test_it_tells_the_workspace_and_keeps_it(
     told = await watcher.next("activity.recorded", activityType="file-saved")
     assert told["metadata"] == {"path": "a.py"}
     assert told["userId"] == str(alice.user_id)
-    listed = await in_database(activities_recent, bob, limit=1)
-    assert listed == [{k: v for k, v in told.items() if k != "type"}]
+    listed = await in_database(activities_recent, bob, limit=10)  # joins may be recorded a moment later
+    assert {k: v for k, v in told.items() if k != "type"} in listed
     assert "file-saved" not in str(await stranger.settled())
     assert "file-saved" not in str(await in_database(activities_recent, charlie))
 
