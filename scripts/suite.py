@@ -147,14 +147,15 @@ def run_all(services: Services) -> list[Part]:
     env = services.environment()
     parts = [run_javascript(env)]
     quick = ("-n", WORKERS, "--dist", "loadfile", "-q")
-    parts.append(run_pytest("Python, embedded", env, *quick, "tests", "--ignore=tests/e2e"))
-    if any((ROOT / "tests" / "e2e").glob("test_*.py")):
-        parts.append(run_pytest("whole product, in a browser", env, "-q", "tests/e2e"))
+    parts.append(run_pytest("Python, embedded", env, *quick, "-m", "not e2e", "tests"))
+    parts.append(run_pytest("whole product, in a browser", env, "-q", "-m", "e2e", "tests"))
     postgres, redis = services.get("PostgreSQL"), services.get("Redis")
     if postgres and redis:
         scaled = env | {"DATABASE_URL": postgres.value, "REDIS_URL": redis.value}
         folders = [f"tests/{name}" for name in SCALED if (ROOT / "tests" / name).is_dir()]
-        parts.append(run_pytest("Django apps, PostgreSQL and Redis", scaled, *quick, *folders))
+        parts.append(
+            run_pytest("Django apps, PostgreSQL and Redis", scaled, *quick, "-m", "not e2e", *folders)
+        )
     else:
         parts.append(Part("Django apps, PostgreSQL and Redis", note="NOT RUN, see the missing services"))
     return parts

@@ -1,6 +1,7 @@
 """What every test has: no network but this machine's own, the cast of people, the services it may ask for."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -35,3 +36,11 @@ def database_threads_end_first(django_db_setup: None) -> Iterator[None]:
     """The threads of `in_database` give their connections back before the test database is dropped."""
     yield
     close_threads()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever lies in tests/e2e drives a browser; `-m "not e2e"` leaves it out."""
+    here = Path(__file__).parent / "e2e"
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.e2e)
