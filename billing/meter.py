@@ -24,6 +24,7 @@ from nexus_core.messages import ImagePart, ReasoningPart, TextPart, ToolCallPart
 from nexus_core.ports import Attempt, AttemptOutcome, Settled
 from nexus_core.providers.base import ModelRequest
 from nexus_core.usage import Cost, Usage
+from workspaces.failpoints import failpoint
 
 MOST_TOKENS = 10**9
 """More in one bucket of one request is no count but a fault of the provider's."""
@@ -89,7 +90,10 @@ class DbMeter:
 
     async def reserve(self, request: ModelRequest, *, provider: str, step: int, attempt: int) -> Attempt:
         """Commits the attempt's row. Raises what the database raises: without it there is no call."""
-        return await self._crossing(self._reserve, request, provider, step, attempt)  # type: ignore[no-any-return]
+        failpoint("before_reserve")
+        reserved: Attempt = await self._crossing(self._reserve, request, provider, step, attempt)
+        failpoint("after_reserve")
+        return reserved
 
     def price(self, attempt: Attempt, outcome: AttemptOutcome) -> Settled:
         return settlement(attempt, outcome)

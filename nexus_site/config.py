@@ -54,6 +54,7 @@ class Config:
     signup_open: bool
     fetch_private: bool
     metrics_token: str
+    failpoints: str
 
 
 def _data_file(path: Path, make: Any) -> str:
@@ -97,6 +98,16 @@ def _encryption_keys(env: environ.Env, data_dir: Path) -> list[str]:
     from cryptography.fernet import Fernet
 
     return [_data_file(data_dir / "encryption_key", lambda: Fernet.generate_key().decode())]
+
+
+def _failpoints(env: environ.Env, debug: bool) -> str:
+    folder: str = env.str("NEXUS_FAILPOINTS", default="")
+    if folder and not debug and not env.bool("NEXUS_FAILPOINTS_ALLOWED", default=False):
+        raise ImproperlyConfigured(
+            "NEXUS_FAILPOINTS lets a test kill this server. It is refused with DEBUG off; unset it "
+            "(or, for a test of the production settings, set NEXUS_FAILPOINTS_ALLOWED=1)."
+        )
+    return folder
 
 
 def load() -> Config:
@@ -153,4 +164,5 @@ def load() -> Config:
         signup_open=env.bool("NEXUS_SIGNUP_OPEN", default=False),
         fetch_private=env.bool("NEXUS_FETCH_PRIVATE", default=False),
         metrics_token=env.str("NEXUS_METRICS_TOKEN", default=""),
+        failpoints=_failpoints(env, debug),
     )

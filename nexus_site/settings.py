@@ -30,6 +30,7 @@ NEXUS_TITLE_AGENT = CONFIG.title_agent
 NEXUS_SIGNUP_OPEN = CONFIG.signup_open
 NEXUS_FETCH_PRIVATE = CONFIG.fetch_private
 NEXUS_METRICS_TOKEN = CONFIG.metrics_token
+NEXUS_FAILPOINTS = CONFIG.failpoints
 
 INSTALLED_APPS = [
     "daphne",

@@ -18,6 +18,7 @@ from nexus_core.errors import RunFenced
 from nexus_core.messages import part_from_json, part_to_json
 from nexus_core.ports import Attempt, AttemptOutcome, Settled, StepRecord, ToolRecord
 from nexus_core.usage import Cost, Usage
+from workspaces.failpoints import failpoint
 
 from ..database import in_database
 from ..models import Run, Step, ToolCall
@@ -93,6 +94,7 @@ class DbJournal:
         calls: Sequence[ToolRecord],
     ) -> None:
         await self._recorder.flush()
+        failpoint("before_settle")
         if self.final is not None:  # it was not the last after all: somebody steered the run on
             earlier, self.final = self.final, None
             await in_database(self._store_step, earlier, ())
@@ -100,12 +102,16 @@ class DbJournal:
             self.final = FinalStep(step, attempt, outcome, settled)
             return
         await in_database(self._store_step, FinalStep(step, attempt, outcome, settled), calls)
+        failpoint("after_settle")
 
     async def tool_started(self, call: ToolRecord) -> None:
         await in_database(self._store_call, call)
+        failpoint("before_tool")
 
     async def tool_finished(self, call: ToolRecord) -> None:
+        failpoint("after_tool_effect")
         await in_database(self._store_call, call)
+        failpoint("after_tool_record")
 
     # --- in a database thread ---
 

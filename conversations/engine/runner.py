@@ -29,6 +29,7 @@ from nexus_core.messages import Message
 from nexus_core.usage import Cost, Usage
 from realtime.presence import agent_done, agent_working
 from workspaces.access import Actor, actor_for
+from workspaces.failpoints import failpoint
 
 from .. import events
 from ..commands import command_agent
@@ -123,6 +124,7 @@ class Runner:
         prepared = await in_database(self._prepare, run_id)
         if prepared is None:
             return
+        failpoint("after_claim")
         claim = prepared.claim
         run = claim.run
         context = ExecutionContext(
@@ -245,9 +247,11 @@ class Runner:
                         activity = "running a tool" if chunk.status == "RUNNING" else "thinking"
                         agent_working(**where, name=name, icon=icon, activity=activity)
                     await recorder.add(chunk)
+                    failpoint("after_chunk")
             finally:
                 await aclose(stream)
             await recorder.flush()
+            failpoint("before_finish")
             if terminal is None:
                 raise RuntimeError(f"agent {run.agent_slug} ended without a terminal chunk")
             ending = ending_of(terminal, error, agent, first_token_ms)
@@ -305,7 +309,9 @@ class Runner:
         try:
             async with asyncio.timeout(5):
                 await recorder.flush()
+                failpoint("before_release")
                 await in_database(_release, run.pk, run.epoch)
+                failpoint("after_release")
         except (RunFenced, TimeoutError):
             pass
 

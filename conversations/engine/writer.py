@@ -26,6 +26,7 @@ from nexus_core.errors import RunFenced
 from realtime.frames import Frame, make_frame
 from realtime.publish import publish
 from realtime.rooms import conversation_room
+from workspaces.failpoints import failpoint
 
 from ..database import tidy_connection
 
@@ -209,6 +210,8 @@ def _commit(batches: Sequence[Batch]) -> list[tuple[Batch, BaseException | None]
                     f"INSERT INTO conversations_runchunk (run_id, seq, type, wire) VALUES {marks}",  # noqa: S608
                     part,
                 )
+            failpoint("before_commit")
+        failpoint("after_commit")
     finally:
         tidy_connection()
     out: list[tuple[Batch, BaseException | None]] = []

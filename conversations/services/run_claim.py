@@ -21,6 +21,7 @@ from nexus_core.chunks import Chunk, ContentChunk, ReasoningChunk, ToolCallChunk
 from nexus_core.ports import StepRecord, ToolRecord
 from nexus_core.usage import Cost, Usage
 from workspaces.access import Actor
+from workspaces.failpoints import failpoint
 
 from ..engine.journal import step_record, tool_record
 from ..fold import kept
@@ -89,6 +90,7 @@ def _claim(run_id: UUID, owner: str) -> Claim | None:
     )
     if not taken:
         return None
+    failpoint("in_claim")
     given = handover.take(run_id)
     if given is not None and given.run.epoch == 0:
         run = given.run

@@ -18,6 +18,7 @@ from nexus_core.chunks import Chunk, ErrorChunk, MetadataChunk, ToolCallChunk
 from nexus_core.usage import Cost, Usage
 from realtime.publish import publish
 from realtime.rooms import conversation_room
+from workspaces.failpoints import failpoint
 
 from .. import events
 from ..engine import port
@@ -56,6 +57,7 @@ def run_finish(
         if final is not None:
             store_step(run.pk, run.epoch, last_seq, final)
         _end(run, conversation, log=log, last_seq=last_seq, ending=ending)
+        failpoint("in_finish")
 
 
 def conversation_locked(conversation_id: UUID) -> Conversation:
@@ -192,6 +194,7 @@ def _end(
     )
 
     def after_commit() -> None:
+        failpoint("after_finish")
         fresh = Conversation.objects.get(pk=run.conversation_id)
         publish(conversation_room(run.conversation_id), frame_of(str(run.pk), str(run.conversation_id), row))
         events.announce_finished(fresh, run, answer)

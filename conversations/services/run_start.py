@@ -21,6 +21,7 @@ from agents.models import Agent
 from agents.services import access_agent
 from nexus_core.errors import NexusError
 from workspaces.access import Actor
+from workspaces.failpoints import failpoint
 
 from ..access import access_conversation, access_message, require_write
 from ..engine import port
@@ -209,6 +210,7 @@ def _start(
     waits = bool(live)
 
     def after_commit() -> None:
+        failpoint("after_start_commit")
         if new:
             announce_new_conversation(conversation)
         announce_message(conversation, message)
@@ -221,6 +223,7 @@ def _start(
         record_asked(run)
 
     transaction.on_commit(after_commit)
+    failpoint("before_start_commit")
     return Started(run, conversation, message, True)
 
 
