@@ -41,6 +41,11 @@ class Conversation(models.Model):
     )
     status = models.CharField(max_length=16, choices=Status, default=Status.ACTIVE)
     visibility = models.CharField(max_length=16, choices=Visibility, default=Visibility.WORKSPACE)
+    temporary = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="In no list and no search; removed for good a day after its last message.",
+    )
     message_count = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(db_default=Now(), db_index=True)
     updated_at = models.DateTimeField(db_default=Now())
@@ -51,6 +56,9 @@ class Conversation(models.Model):
         indexes = [
             models.Index(fields=["workspace", "status", "-last_active_at"], name="conversation_recent"),
             models.Index(fields=["created_by", "status"], name="conversation_by_person"),
+            models.Index(
+                fields=["last_active_at"], condition=Q(temporary=True), name="conversation_temporary"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -64,6 +72,9 @@ class ConversationMark(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     pinned = models.BooleanField(default=False)
     read_at = models.DateTimeField(null=True, blank=True)
+    read_number = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="The number of the newest message this person has seen."
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["conversation", "user"], name="one_mark_per_person")]

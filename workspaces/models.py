@@ -43,6 +43,9 @@ class User(AbstractUser):
     about = models.TextField(max_length=2000, blank=True)
     theme = models.CharField(max_length=8, choices=Theme.choices, default=Theme.SYSTEM)
     shortcuts_enabled = models.BooleanField(default=True)
+    notifications_enabled = models.BooleanField(
+        default=False, db_default=False, help_text="The browser says when a long answer is ready."
+    )
 
     class Meta:
         ordering = ["username"]
