@@ -47,6 +47,14 @@ class Conversation(models.Model):
         help_text="In no list and no search; removed for good a day after its last message.",
     )
     message_count = models.PositiveIntegerField(default=0)
+    forked_from = models.ForeignKey(
+        "self",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="forks",
+        help_text="The conversation whose beginning was copied here.",
+    )
     created_at = models.DateTimeField(db_default=Now(), db_index=True)
     updated_at = models.DateTimeField(db_default=Now())
     last_active_at = models.DateTimeField(db_default=Now())
@@ -127,6 +135,9 @@ class Message(models.Model):
     clears_history = models.BooleanField(
         default=False, help_text="/clear: earlier messages are no longer sent."
     )
+    continues_id = models.UUIDField(
+        null=True, blank=True, help_text="The answer, cut by its length, that this message lets go on."
+    )
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -144,6 +155,28 @@ class Message(models.Model):
         found = {part.get("type") for part in self.parts}
         names = [("reasoning", "thought"), ("tool_call", "action"), ("text", "message")]
         return [kind for part, kind in names if part in found] or ["message"]
+
+
+class MessageFeedback(models.Model):
+    """What one person thinks of an answer: good or poor, and why. Theirs alone; admins read it."""
+
+    class Rating(models.TextChoices):
+        GOOD = "good"
+        POOR = "poor"
+
+    message = models.ForeignKey(Message, models.CASCADE, related_name="feedback")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    rating = models.CharField(max_length=8, choices=Rating)
+    comment = models.TextField(blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name_plural = "message feedback"
+        constraints = [models.UniqueConstraint(fields=["message", "user"], name="one_feedback_per_person")]
+
+    def __str__(self) -> str:
+        return f"{self.rating} by {self.user_id}"
 
 
 class Upload(models.Model):
@@ -223,6 +256,11 @@ class Run(models.Model):
         null=True, blank=True, default=0, help_text="pico-USD; null: unpriced"
     )
     cost_output = models.BigIntegerField(null=True, blank=True, default=0)
+    context_tokens = models.PositiveBigIntegerField(
+        null=True,
+        blank=True,
+        help_text="What the last model call took in and gave out: how full its window was.",
+    )
     estimated = models.BooleanField(default=False)
     confidence = models.FloatField(null=True, blank=True)
     first_token_ms = models.PositiveIntegerField(null=True, blank=True)
