@@ -126,3 +126,10 @@ def test_it_makes_a_person(admin: Client) -> None:
     }  # fmt: skip
     response = admin.post(reverse("admin:workspaces_user_add"), form)
     assert response.status_code == 302, response.context["errors"]
+
+
+def test_it_has_no_login_form_of_its_own(client: Client, alice: Actor) -> None:
+    asked = client.get("/admin/agents/agent/", follow=True)
+    assert asked.redirect_chain[-1][0].startswith("/accounts/login/?next=")
+    client.force_login(alice.user, backend="django.contrib.auth.backends.ModelBackend")
+    assert client.get("/admin/", follow=True).status_code == 403
