@@ -117,6 +117,25 @@ async def test_it_writes_the_answer_from_the_real_result():
     assert "| c | – |" in text
 
 
+async def test_it_writes_for_people_what_a_result_has_for_programs():
+    @tool(idempotent=True)
+    async def list_visits() -> dict[str, object]:
+        """Visits."""
+        visit = {
+            "id": "9f63743b-62ca-442a-a9e0-66921d024610",
+            "at": "2026-11-21T07:10:03.350Z",
+            "page": "Home",
+        }
+        return {"owner": None, "count": 1, "visits": [visit], "odd": "2026-19-21T07:10:03Z"}
+
+    agent, _ = demo(tools=[list_visits])
+    text = (await agent.execute(AgentRequest("demo", "use list_visits"))).text
+    assert "| At | Page |" in text
+    assert "| 21 Nov 2026, 07:10 | Home |" in text
+    assert "| Odd | 2026-19-21T07:10:03Z |" in text
+    assert "Owner" not in text
+
+
 async def test_it_says_what_failed_and_what_was_not_found():
     agent, _ = demo()
     assert "Nothing was found." in (await agent.execute(AgentRequest("demo", "session activity"))).text

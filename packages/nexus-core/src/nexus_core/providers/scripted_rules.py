@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from ..messages import Message, ToolResultPart
@@ -22,6 +23,8 @@ MOST_CALLS = 3
 """Tools that one message may set off."""
 MOST_ROWS = 20
 """Rows of a result that the answer shows as a table."""
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)")
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,11 +248,12 @@ def _body(value: JSON) -> str:
 
 
 def _object(value: Mapping[str, JSON]) -> str:
-    """Plain fields as a table of two columns, then each list or object under its own name."""
+    """Plain fields that say something as a table of two columns, then each list or object under its own name."""
     plain = {k: v for k, v in value.items() if not isinstance(v, Mapping | list)}
     blocks = []
-    if plain:
-        rows = [f"| {_title(key)} | {_cell(item)} |" for key, item in plain.items()]
+    told = {k: v for k, v in plain.items() if v not in (None, "")} or plain
+    if told:
+        rows = [f"| {_title(key)} | {_cell(item)} |" for key, item in told.items()]
         blocks.append("\n".join(["| | |", "|---|---|", *rows]))
     for key, item in value.items():
         if key not in plain:
@@ -259,7 +263,9 @@ def _object(value: Mapping[str, JSON]) -> str:
 
 def _table(rows: Sequence[JSON]) -> str:
     records = [row for row in rows if isinstance(row, Mapping)]
-    columns = list(dict.fromkeys(key for row in records[:MOST_ROWS] for key in row))
+    every = list(dict.fromkeys(key for row in records[:MOST_ROWS] for key in row))
+    # An id tells a person nothing where a row has anything else to show.
+    columns = [key for key in every if not all(_is_id(row.get(key)) for row in records[:MOST_ROWS])] or every
     lines = [
         "| " + " | ".join(_title(column) for column in columns) + " |",
         "|" + "---|" * len(columns),
@@ -282,11 +288,26 @@ def _cell(value: JSON) -> str:
             return f"{value:,}"
         case float():
             return f"{value:,.2f}".rstrip("0").rstrip(".")
+        case str() if _MOMENT.fullmatch(value) and (moment := _moment(value)):
+            return moment
         case str():
             text = " ".join(value.split()).replace("|", "\\|")
             return text if len(text) <= 200 else text[:199] + "…"
         case _:
             return "`" + json.dumps(value, ensure_ascii=False)[:200].replace("|", "\\|") + "`"
+
+
+def _is_id(value: JSON) -> bool:
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
+def _moment(value: str) -> str:
+    """`2026-11-21T07:10:03.350Z` → `21 Nov 2026, 07:10`; what is no moment after all is empty."""
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return ""
+    return f"{moment.day} {moment:%b %Y, %H:%M}"
 
 
 def _title(name: str) -> str:
