@@ -267,6 +267,9 @@ class Run(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    packed_at = models.DateTimeField(
+        null=True, blank=True, help_text="When its log was packed, after its end (`services/packing.py`)."
+    )
 
     class Meta:
         constraints = [
@@ -288,6 +291,11 @@ class Run(models.Model):
                 condition=Q(status__in=["queued", "running"]),
                 name="run_unfinished",
             ),
+            models.Index(
+                fields=["finished_at"],
+                condition=Q(status__in=["complete", "cancelled", "failed"], packed_at=None),
+                name="run_to_pack",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -299,12 +307,17 @@ class Run(models.Model):
 
 
 class RunChunk(models.Model):
-    """One chunk of a run, immutable. `wire` is the chunk's JSON text as it is sent."""
+    """One chunk of a run, immutable. `wire` is the chunk's JSON text as it is sent.
+
+    After the run's end up to `log.MOST_IN_PACK` rows become one: `packed` holds their chunks, `seq` is
+    that of the last of them, type `pack`. So read it through `conversations.log` only.
+    """
 
     run = models.ForeignKey(Run, models.CASCADE, related_name="chunks")
     seq = models.PositiveIntegerField()
     type = models.CharField(max_length=16)
     wire = models.TextField()
+    packed = models.BinaryField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["run", "seq"], name="seq_unique_per_run")]
@@ -330,6 +343,11 @@ class Step(models.Model):
     provider = models.CharField(max_length=64)
     model = models.CharField(max_length=160)
     attempt_id = models.UUIDField()
+    digest = models.BinaryField(
+        max_length=32,
+        null=True,
+        help_text="SHA-256 of its content (`checkpoints.py`); null: older than digests.",
+    )
     started_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
 
