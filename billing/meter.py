@@ -17,6 +17,7 @@ from django.db import close_old_connections, connection, transaction
 from django.db.models import F, Sum
 from django.utils import timezone
 
+from billing.instruments import attempt_settled
 from billing.models import Attempt as AttemptRow
 from billing.prices import PriceSheet, price_sheet_for, price_sheet_of
 from nexus_core.estimate import count_tokens, estimate_usage
@@ -155,7 +156,10 @@ def attempt_settle_in_transaction(attempt: Attempt, outcome: AttemptOutcome, set
             "cost_output": settled.cost.output,
             "cost_total": settled.cost.total,
         }
-    return AttemptRow.objects.filter(pk=attempt.id, status__in=AttemptRow.OPEN).update(**fields) == 1
+    if not AttemptRow.objects.filter(pk=attempt.id, status__in=AttemptRow.OPEN).update(**fields):
+        return False
+    transaction.on_commit(lambda: attempt_settled(attempt.provider, outcome, settled))
+    return True
 
 
 @transaction.atomic

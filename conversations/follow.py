@@ -15,21 +15,16 @@ import orjson
 
 from realtime.frames import Frame
 from realtime.hub import hub
+from realtime.instruments import FOUND_BY_LOOK
 from realtime.rooms import conversation_room
 
 from .database import in_database
 from .engine.writer import Row, frame_of
-from .models import Run, RunChunk
+from .log import ROWS, pieces_after, read_log, read_rows
+from .models import Run
 
-PAGE = 500
 LOOK_SECONDS = 3.0
 TERMINAL_STATUSES = ("complete", "cancelled", "failed")
-
-
-def read_log(run_id: UUID, after: int, limit: int = PAGE) -> list[tuple[int, str, str]]:
-    """`(seq, type, chunk JSON text)` with seq > after, in order; one query."""
-    rows = RunChunk.objects.filter(run_id=run_id, seq__gt=after).order_by("seq")
-    return list(rows.values_list("seq", "type", "wire")[:limit])
 
 
 def is_terminal(kind: str, wire: str) -> bool:
@@ -61,16 +56,20 @@ async def follow(run_id: UUID, after: int = 0) -> AsyncIterator[tuple[int, str]]
     bell = _Bell(str(run_id))
     room = conversation_room(conversation_id)
     hub().join(room, bell)
+    silent = False
     try:
         while True:
             bell.rung.clear()
-            rows = await in_database(read_log, run_id, after)
-            for seq, kind, wire in rows:
+            rows = await in_database(read_rows, run_id, after)
+            if rows and silent and not bell.rung.is_set():
+                FOUND_BY_LOOK.inc()
+            silent = False
+            for seq, kind, wire in pieces_after(rows, after):
                 after = seq
                 yield seq, wire
                 if is_terminal(kind, wire):
                     return
-            if len(rows) == PAGE:
+            if len(rows) == ROWS:
                 continue
             if not rows and await in_database(_over, run_id, after):
                 return
@@ -78,7 +77,7 @@ async def follow(run_id: UUID, after: int = 0) -> AsyncIterator[tuple[int, str]]
                 async with asyncio.timeout(LOOK_SECONDS):
                     await bell.rung.wait()
             except TimeoutError:
-                pass
+                silent = True
     finally:
         hub().leave(room, bell)
 

@@ -6,7 +6,6 @@ import inspect
 import json
 from collections.abc import Awaitable, Callable
 from functools import wraps
-from time import perf_counter
 from typing import Any, NoReturn
 
 from asgiref.sync import sync_to_async
@@ -23,7 +22,6 @@ from workspaces.access import Actor
 from workspaces.auth import authenticate_http
 from workspaces.limits import limit_hit
 
-from . import metrics
 from .api_errors import error_response
 from .api_schema import with_errors
 
@@ -110,12 +108,11 @@ async def absent(request: HttpRequest, **kwargs: Any) -> HttpResponse:
 
 
 def _answering(view: Callable[..., Any]) -> Callable[..., Awaitable[HttpResponseBase]]:
-    """The view with our shape where ninja answers in text (a method that is not there), and counted."""
+    """The view with our shape where ninja answers in text (a method that is not there)."""
     run = view if inspect.iscoroutinefunction(view) else sync_to_async(view)
 
     @wraps(view)
     async def answering(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        began = perf_counter()
         response: HttpResponseBase = await run(request, *args, **kwargs)
         if response.status_code == 405 and "json" not in response.get("Content-Type", ""):
             allowed = response.get("Allow", "")
@@ -126,8 +123,6 @@ def _answering(view: Callable[..., Any]) -> Callable[..., Awaitable[HttpResponse
                 f"{request.method} is not possible here. Possible: {allowed}.",
             )
             response["Allow"] = allowed
-        route = request.resolver_match.route if request.resolver_match else ""
-        metrics.request_done(request.method or "", route, response.status_code, perf_counter() - began)
         return response
 
     answering.csrf_exempt = True  # type: ignore[attr-defined]

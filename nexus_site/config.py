@@ -54,6 +54,8 @@ class Config:
     signup_open: bool
     fetch_private: bool
     metrics_token: str
+    worker_host: str
+    worker_port: int
     failpoints: str
 
 
@@ -164,5 +166,7 @@ def load() -> Config:
         signup_open=env.bool("NEXUS_SIGNUP_OPEN", default=False),
         fetch_private=env.bool("NEXUS_FETCH_PRIVATE", default=False),
         metrics_token=env.str("NEXUS_METRICS_TOKEN", default=""),
+        worker_host=env.str("NEXUS_WORKER_HOST", default="127.0.0.1"),
+        worker_port=env.int("NEXUS_WORKER_PORT", default=0),
         failpoints=_failpoints(env, debug),
     )

@@ -30,6 +30,8 @@ NEXUS_TITLE_AGENT = CONFIG.title_agent
 NEXUS_SIGNUP_OPEN = CONFIG.signup_open
 NEXUS_FETCH_PRIVATE = CONFIG.fetch_private
 NEXUS_METRICS_TOKEN = CONFIG.metrics_token
+NEXUS_WORKER_HOST = CONFIG.worker_host
+NEXUS_WORKER_PORT = CONFIG.worker_port
 NEXUS_FAILPOINTS = CONFIG.failpoints
 
 INSTALLED_APPS = [
@@ -57,10 +59,11 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "nexus_site.health.ProbeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
     "csp.middleware.CSPMiddleware",
-    "nexus_site.middleware.RequestIdMiddleware",
+    "nexus_site.middleware.RequestMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -167,7 +170,7 @@ DEFAULT_FROM_EMAIL = CONFIG.default_from_email
 STATIC_URL = "/static/"
 STATIC_ROOT = CONFIG.data_dir / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-SERVESTATIC_USE_FINDERS = DEBUG
+SERVESTATIC_USE_FINDERS = True
 SERVESTATIC_AUTOREFRESH = DEBUG
 SERVESTATIC_KEEP_ONLY_HASHED_FILES = False
 STORAGES = {
@@ -175,7 +178,7 @@ STORAGES = {
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG
-        else "servestatic.storage.CompressedManifestStaticFilesStorage"
+        else "nexus_site.static.StaticStorage"
     },
 }
 
@@ -196,7 +199,6 @@ SECURE_HSTS_SECONDS = CONFIG.hsts_seconds
 SECURE_HSTS_INCLUDE_SUBDOMAINS = CONFIG.hsts_seconds > 0
 SECURE_HSTS_PRELOAD = CONFIG.hsts_seconds > 0
 SECURE_REFERRER_POLICY = "same-origin"
-SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^metrics$"]
 X_FRAME_OPTIONS = "DENY"
 if CONFIG.trust_proxy:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

@@ -24,6 +24,7 @@ import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from . import instruments
 from .frames import Frame
 
 log = logging.getLogger(__name__)
@@ -227,6 +228,7 @@ class Bridge:
             if room == "all":
                 if self._away:
                     self._away = False
+                    instruments.redis_away.set(0)
                     log.info("Redis is back")
                     self._on_back()
             else:
@@ -235,6 +237,7 @@ class Bridge:
     def _tell_away(self, fault: BaseException) -> None:
         if not self._away:
             self._away = True
+            instruments.redis_away.set(1)
             log.warning("Redis is away (%s); watchers read the log until it is back", type(fault).__name__)
 
 

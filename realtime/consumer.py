@@ -23,7 +23,7 @@ from nexus_core.errors import UNEXPECTED_MESSAGE, NexusError
 from workspaces.access import Actor
 from workspaces.auth import authenticate_scope
 
-from . import presence
+from . import instruments, presence
 from .frames import CLIENT_FRAMES, Frame, client_frame, make_frame
 from .gate import RunGates, register_log_reader
 from .hub import hub
@@ -150,6 +150,7 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
         if self._closing is not None:
             return
         self._closing = code
+        instruments.socket_closes.labels(str(code)).inc()
         log.info("socket %s closes with %s", self.connection_id, code)
         self.outbox.close()
         self.closer = asyncio.create_task(self._close(code), name="socket-close")
@@ -330,6 +331,7 @@ async def ping(socket: NexusConsumer, frame: Ping) -> dict[str, Any]:
 
 
 _sockets: set[NexusConsumer] = set()
+instruments.sockets.set_function(lambda: len(_sockets))
 
 
 def sockets() -> set[NexusConsumer]:

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from .frames import Frame
+from .instruments import FOUND_BY_LOOK, FOUND_BY_NEXT
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class RunGates:
             self._last[run_id] = seq
             self._send(frame)
         elif seq > last:
+            FOUND_BY_NEXT.inc()
             self._read(run_id, last, [frame])
 
     def follow(self, run_id: str, after: int) -> None:
@@ -72,6 +74,7 @@ class RunGates:
             self._behind.pop(run_id, None)
         elif at_once or self._behind.get(run_id) == last:
             self._behind.pop(run_id, None)
+            FOUND_BY_LOOK.inc()
             self._read(run_id, last, [])
         else:
             self._behind[run_id] = last

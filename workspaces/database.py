@@ -13,7 +13,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from django.db import close_old_connections, connection, connections
+from django.db import InterfaceError, OperationalError, close_old_connections, connection, connections
+
+from .instruments import database_errors
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,6 +35,9 @@ def _guarded(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     tidy_connection()
     try:
         return fn(*args, **kwargs)
+    except (OperationalError, InterfaceError) as fault:
+        database_errors.labels(type(fault).__name__).inc()
+        raise
     finally:
         tidy_connection()
 

@@ -18,6 +18,7 @@ from limits.storage import storage_from_string
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from .access import TooManyRequests
+from .instruments import rate_limited
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ def limit_hit(limit: Limit, who: UUID | str, *, cost: int = 1) -> None:
     except Exception as fault:
         log.warning("rate limit %s could not be counted (%s)", limit, type(fault).__name__)
         return
+    rate_limited.labels(limit).inc()
     wait = max(1, min(round(reset - time.time()), item.get_expiry()))
     raise TooManyRequests(f"That was too often: {item}. Try again in {wait} s.", retry_after=wait)
 

@@ -21,6 +21,7 @@ from nexus_core.usage import Cost, Usage
 from workspaces.failpoints import failpoint
 
 from ..database import in_database
+from ..instruments import tool_ended
 from ..models import Run, Step, ToolCall
 from .recorder import Recorder, storable, storable_json
 
@@ -112,6 +113,7 @@ class DbJournal:
         failpoint("after_tool_effect")
         await in_database(self._store_call, call)
         failpoint("after_tool_record")
+        tool_ended(call)
 
     # --- in a database thread ---
 

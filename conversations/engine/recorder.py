@@ -121,6 +121,7 @@ class Recorder:
         self._open_is_first = True
         self._seen: type | None = None
         self._rows: list[Row] = []
+        self._oldest = 0
         self._unstored = 0
         self._fault: BaseException | None = None
         self._changed = asyncio.Event()
@@ -202,7 +203,9 @@ class Recorder:
                 self._fault = fault
             self._changed.set()
 
-        return Batch(self._run_id, self._conversation_id, self._epoch, self.last_seq, rows, done)
+        return Batch(
+            self._run_id, self._conversation_id, self._epoch, self.last_seq, rows, done, oldest=self._oldest
+        )
 
     def _close_piece(self) -> None:
         open_ = self._open
@@ -218,4 +221,6 @@ class Recorder:
     def _number(self, chunk: Chunk) -> None:
         self.last_seq += 1
         self.log.append((self.last_seq, chunk))
+        if not self._rows:
+            self._oldest = chunk.timestamp
         self._rows.append(Row(self.last_seq, chunk.type, encode(chunk)))

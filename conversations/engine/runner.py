@@ -31,7 +31,7 @@ from realtime.presence import agent_done, agent_working
 from workspaces.access import Actor, actor_for
 from workspaces.failpoints import failpoint
 
-from .. import events
+from .. import events, instruments
 from ..commands import command_agent
 from ..database import in_database
 from ..fold import fold, kept, visible_text
@@ -78,6 +78,7 @@ class Runner:
         self._ticker = ticker
         self._live: dict[UUID, Live] = {}
         self._tasks: dict[UUID, asyncio.Task[Any]] = {}
+        instruments.live_runs.set_function(lambda: len(self._live))
 
     def live_ids(self) -> Sequence[UUID]:
         return list(self._live)
@@ -169,6 +170,7 @@ class Runner:
         if claim.fresh:
             events.announce_started(run.conversation, run)
         else:
+            instruments.takeovers.inc()
             attempts_settle_orphans(run.pk, visible_text(fold(claim.log)))
         actor = claim.actor
         try:
@@ -232,9 +234,11 @@ class Runner:
             stream = run_agent(agent, request)
             try:
                 async for chunk in stream:
-                    if isinstance(chunk, MetadataChunk) and chunk.terminal:
-                        terminal = chunk
-                        break
+                    if isinstance(chunk, MetadataChunk):
+                        if chunk.terminal:
+                            terminal = chunk
+                            break
+                        instruments.told(chunk)
                     if first_token_ms is None and isinstance(chunk, (ContentChunk, ReasoningChunk)):
                         first_token_ms = since(run)
                     if isinstance(chunk, ContentChunk) and not writing:

@@ -15,9 +15,11 @@ from realtime.consumer import close_sockets
 from realtime.process import start_realtime, stop_realtime
 
 from ..database import in_database
-from . import port
+from . import condition, port
+from .cleaner import clean_forever
 from .local import LocalEngine
 from .lock import ServerLock
+from .packer import pack_forever
 from .recorder import Ticker
 from .runner import Runner
 from .sweeper import release_all_leases, sweep_forever
@@ -72,12 +74,16 @@ class EngineHost:
             if left:
                 log.info("taking up %s unfinished runs", left)
         self._jobs.append(asyncio.create_task(sweep_forever(), name="sweeper"))
+        self._jobs.append(asyncio.create_task(clean_forever(), name="cleaner"))
+        self._jobs.append(asyncio.create_task(condition.watch_loop(), name="loop-watch"))
+        condition.started(**({"writer": self._writer.condition} if self._writer is not None else {}))
 
     def _make_runner(self) -> Runner:
         loop = asyncio.get_running_loop()
         self._writer = LogWriter(loop)
         self.runner = Runner(owner_name(), Ticker(self._writer, settings.NEXUS_COALESCE_MS / 1000))
         self._jobs.append(asyncio.create_task(self.runner.heartbeat_forever(), name="heartbeat"))
+        self._jobs.append(asyncio.create_task(pack_forever(), name="packer"))
         return self.runner
 
     async def work(self, stop: asyncio.Event) -> None:
@@ -92,6 +98,7 @@ class EngineHost:
         if not self.started:
             return
         self.started = False
+        condition.stopping()
         await close_sockets()
         engine = port.current()
         if engine is not None:
@@ -111,3 +118,4 @@ class EngineHost:
         await stop_realtime()
         if self._lock is not None:
             self._lock.release()
+        condition.stopped()

@@ -27,12 +27,15 @@ from realtime.frames import Frame, make_frame
 from realtime.publish import publish
 from realtime.rooms import conversation_room
 from workspaces.failpoints import failpoint
+from workspaces.instruments import database_errors
 
 from ..database import tidy_connection
+from ..instruments import chunk_latency, flush_rows, flush_seconds
 
 log = logging.getLogger(__name__)
 
 ROWS_PER_INSERT = 2000
+STALLED_SECONDS = 10.0
 RETRY_SECONDS = (0.05, 0.2, 0.5, 1, 2, 4, 4, 4, 4, 4, 4, 4)
 
 
@@ -57,6 +60,8 @@ class Batch:
     done: Callable[[BaseException | None], None]
     """Called on the event loop: None, or what went wrong."""
     frames: list[Frame] = field(default_factory=list)
+    oldest: int = 0
+    """When the first of the rows came from the provider, in milliseconds since the epoch."""
 
 
 def frame_of(run_id: str, conversation_id: str, row: Row) -> Frame:
@@ -88,6 +93,14 @@ class LogWriter:
         self._thread.start()
         self.commits = 0
         self.rows = 0
+        self._busy_since: float | None = None
+
+    def condition(self) -> str:
+        """`ok`, or what is wrong; from any thread."""
+        if not self._thread.is_alive():
+            return "ended"
+        since = self._busy_since
+        return "stalled" if since is not None and time.monotonic() - since > STALLED_SECONDS else "ok"
 
     def submit(self, batches: list[Batch]) -> None:
         self._queue.put(batches)
@@ -115,6 +128,7 @@ class LogWriter:
                     stop = True
                     break
                 batches.extend(more)
+            self._busy_since = time.monotonic()
             try:
                 self._store(batches)
             except (
@@ -122,10 +136,12 @@ class LogWriter:
             ) as fault:  # the thread must outlive any fault: a dead writer stalls every run
                 log.exception("log writer: batch failed")
                 self._finish([(batch, fault) for batch in batches])
+            self._busy_since = None
         connection.close()
 
     def _store(self, batches: list[Batch]) -> None:
         merged = _merge(batches)
+        began = time.perf_counter()
         outcome: list[tuple[Batch, BaseException | None]]
         try:
             outcome = self._commit_with_patience(merged)
@@ -139,10 +155,16 @@ class LogWriter:
                     log.error("log writer: run %s cannot be stored: %s", batch.run_id, poison)
                     outcome.append((batch, poison))
         self.commits += 1
+        flush_seconds.observe(time.perf_counter() - began)
+        stored, now = 0, time.time()
         for batch, fault in outcome:
             if fault is None and batch.rows:
-                self.rows += len(batch.rows)
+                stored += len(batch.rows)
                 publish(conversation_room(batch.conversation_id), *batch.frames)
+                chunk_latency.observe(now - batch.oldest / 1000)
+        if stored:
+            self.rows += stored
+            flush_rows.observe(stored)
         self._finish(outcome)
 
     def _commit_with_patience(self, merged: Sequence[Batch]) -> list[tuple[Batch, BaseException | None]]:
@@ -153,6 +175,7 @@ class LogWriter:
             try:
                 return _commit(merged)
             except (OperationalError, InterfaceError) as fault:
+                database_errors.labels(type(fault).__name__).inc()
                 log.warning(
                     "log writer: database is away (%s), next try in %s s", type(fault).__name__, pause
                 )

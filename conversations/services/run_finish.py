@@ -20,7 +20,7 @@ from realtime.publish import publish
 from realtime.rooms import conversation_room
 from workspaces.failpoints import failpoint
 
-from .. import events
+from .. import events, instruments
 from ..engine import port
 from ..engine.journal import FinalStep, fence, store_step
 from ..engine.recorder import encode
@@ -201,6 +201,7 @@ def _end(
         if following is not None:
             port.enqueue(following)
         events.record_finished(run)
+        instruments.run_ended(run)
 
     transaction.on_commit(after_commit)
 
