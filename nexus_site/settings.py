@@ -169,7 +169,11 @@ DEFAULT_FROM_EMAIL = CONFIG.default_from_email
 # --- static files -----------------------------------------------------------
 STATIC_URL = "/static/"
 STATIC_ROOT = CONFIG.data_dir / "static"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+# What is built, and the client's modules for other pages to import; the rest of `static` is source.
+STATICFILES_DIRS = [
+    ("dist", BASE_DIR / "static" / "dist"),
+    ("nexus/client", BASE_DIR / "static" / "nexus" / "client"),
+]
 SERVESTATIC_USE_FINDERS = True
 SERVESTATIC_AUTOREFRESH = DEBUG
 SERVESTATIC_KEEP_ONLY_HASHED_FILES = False

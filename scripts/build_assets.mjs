@@ -1,7 +1,7 @@
-// Builds what the pages load into static/dist: app.js with its chunks (esbuild), app.css (Tailwind), icons.svg.
+// Builds what the pages load into static/dist: app.js with its chunks and admin.css (esbuild), app.css (Tailwind), the icons.
 // `node scripts/build_assets.mjs --watch` stays and builds again at every change, without minifying.
 import { spawn } from "node:child_process";
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { copyFile, mkdir, readdir, rm } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 
 import * as esbuild from "esbuild";
@@ -13,7 +13,7 @@ const watch = process.argv.includes("--watch");
 
 const scripts = {
   absWorkingDir: root,
-  entryPoints: { app: "static/nexus/app.js" },
+  entryPoints: { app: "static/nexus/app.js", admin: "static/nexus/css/admin.css" },
   outdir: "static/dist",
   entryNames: "[name]",
   chunkNames: "chunks/[name]-[hash]",
@@ -71,6 +71,7 @@ function report(outputs) {
 
 await mkdir(`${root}static/dist`, { recursive: true });
 await buildIcons();
+await copyFile(`${root}static/nexus/icon.svg`, `${root}static/dist/icon.svg`);
 if (watch) {
   const context = await esbuild.context(scripts);
   await context.watch();
