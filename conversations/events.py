@@ -6,6 +6,9 @@ To the whole workspace go only ids, names and numbers, never text of a conversat
 
 from __future__ import annotations
 
+from typing import Any
+from uuid import UUID
+
 from realtime.activity import activity_record
 from realtime.frames import Frame, make_frame
 from realtime.publish import publish
@@ -34,6 +37,11 @@ def announce_conversation(conversation: Conversation, *, live: str | None = None
 
 def announce_new_conversation(conversation: Conversation) -> None:
     announce_conversation(conversation, live="queued")
+
+
+def announce_read(user_id: UUID, mark: dict[str, Any]) -> None:
+    """`conversation.read`, to all tabs and devices of the person whose mark it is."""
+    publish(user_room(user_id), make_frame("conversation.read", **mark))
 
 
 def message_frame(message: Message) -> Frame:
@@ -79,6 +87,8 @@ def announce_finished(conversation: Conversation, run: Run, answer: Message | No
         ),
     )
     announce_conversation(conversation)
+    if run.requested_by_id is not None:
+        publish(user_room(run.requested_by_id), ended_frame(run, wire["durationMs"]))
     publish(
         workspace_room(run.workspace_id),
         make_frame(
@@ -89,6 +99,20 @@ def announce_finished(conversation: Conversation, run: Run, answer: Message | No
             tokenUsage=wire["tokenUsage"],
             cost=wire["cost"],
         ),
+    )
+
+
+def ended_frame(run: Run, duration_ms: int | None) -> Frame:
+    """`run.ended`, to the person who asked, wherever they are: ids and numbers, no words. A person's room spans
+    workspaces, and they may have left this one meanwhile."""
+    return make_frame(
+        "run.ended",
+        runId=str(run.pk),
+        conversationId=str(run.conversation_id),
+        workspaceId=str(run.workspace_id),
+        agentId=run.agent_slug,
+        status=run.status,
+        durationMs=duration_ms,
     )
 
 

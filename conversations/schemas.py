@@ -76,6 +76,16 @@ class ConversationNew(Wire):
     visibility: Visibility = "workspace"
     model: str = ""
     shared_with: list[UUID] = Field(default_factory=list, max_length=500)
+    temporary: bool = Field(
+        default=False, description="The caller's alone, in no list, and removed a day after its last message."
+    )
+
+
+class BulkChange(Wire):
+    ids: list[str] = Field(min_length=1, max_length=200)
+    action: Literal["archive", "restore", "delete", "read"] = Field(
+        description="`restore` brings back what is archived or deleted; `read` marks as read for the caller."
+    )
 
 
 class ConversationChange(Wire):
@@ -88,6 +98,7 @@ class ConversationChange(Wire):
     model: str | None = Field(default=None, description="provider/model; empty for the agent's own.")
     agent_id: str | None = Field(default=None, max_length=200)
     shared_with: list[UUID] | None = Field(default=None, max_length=500)
+    temporary: Literal[False] | None = Field(default=None, description="false keeps a temporary chat.")
 
 
 # --- answers ----------------------------------------------------------------------------------------------
@@ -157,6 +168,9 @@ class Conversation(Wire):
     model: str | None
     message_count: int
     pinned: bool
+    temporary: bool
+    unread: int = Field(description="Messages of others since the caller last looked.")
+    last_read_at: Instant | None
     live: RunStatus | None
     created_by: UUID | None
     created_at: Instant
@@ -292,6 +306,19 @@ class Command(Wire):
 
 class ConversationList(Wire):
     items: list[Conversation]
+    next_cursor: str | None
+
+
+class BulkResult(Wire):
+    id: str
+    status: int = Field(description="200, or what the single request would have been refused with.")
+    error: Failure | None
+
+
+class BulkResults(Wire):
+    """One per id, in the order of the request."""
+
+    items: list[BulkResult]
     next_cursor: str | None
 
 

@@ -71,7 +71,7 @@ def search_messages(actor: Actor, query: str, limit: int = 50, offset: int = 0) 
     rows = (
         Message.objects.filter(
             _matching(terms),
-            conversation__in=readable(actor),
+            conversation__in=readable(actor).filter(temporary=False),
             superseded=False,
             role__in=[Message.Role.USER, Message.Role.ASSISTANT],
         )

@@ -45,6 +45,13 @@ SERVER_FRAMES = {
     "run.finished": "it ended: `runId`, `status`, `tokenUsage`, `cost`, `run`",
     "tool_call.updated": "a tool call changed: `runId`, `conversationId` and the data of the `tool_call` chunk",
     "conversation.updated": "title, status or counts changed: `conversation`; to everyone in whose list it stands",
+    "conversation.read": (
+        "answer to `conversation.read`, and to all tabs and devices of that person: `conversationId`, `unread`, `lastReadAt`"
+    ),
+    "run.ended": (
+        "a run of one's own came to its end: `runId`, `conversationId`, `workspaceId`, `agentId`, `status`, `durationMs`; "
+        "to the person who asked, wherever they are"
+    ),
     "presence.changed": "who is here: `users`, the whole list, at most one a second; to the workspace",
     "cursor.moved": "`userId`, `name`, `typing`, `cursor`, `selection`; to those subscribed, some a second at most",
     "activity.recorded": "what happened: `id`, `activityType`, `userId`, `metadata`, `createdAt`; to the workspace",

@@ -53,7 +53,7 @@ async def me(request: ApiRequest) -> HttpResponse:
 
 @router.patch("/me", response=schemas.Me, summary="Change oneself")
 async def me_change(request: ApiRequest, body: schemas.MeFields) -> HttpResponse:
-    """Name, title, time zone, about, theme, shortcuts."""
+    """Name, title, time zone, about, theme, shortcuts, notifications."""
     changes = body.model_dump(exclude_unset=True)
 
     def change() -> tuple[User, list[Workspace]]:
@@ -153,6 +153,7 @@ def me_wire(actor: Actor, user: User, workspaces: list[Workspace]) -> dict[str, 
         "about": user.about,
         "theme": user.theme,
         "shortcutsEnabled": user.shortcuts_enabled,
+        "notificationsEnabled": user.notifications_enabled,
         "role": actor.role,
         "workspace": workspace_wire(actor.workspace),
         "workspaces": [workspace_wire(w) for w in workspaces],

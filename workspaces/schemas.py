@@ -28,6 +28,7 @@ class Me(Wire):
     about: str
     theme: Literal["system", "light", "dark"]
     shortcuts_enabled: bool
+    notifications_enabled: bool
     role: Literal["owner", "admin", "member", "viewer"]
     workspace: WorkspaceRef
     workspaces: list[WorkspaceRef]
@@ -44,6 +45,9 @@ class MeFields(Wire):
     about: str | None = Field(default=None, max_length=2000)
     theme: Literal["system", "light", "dark"] | None = None
     shortcuts_enabled: bool | None = None
+    notifications_enabled: bool | None = Field(
+        default=None, description="The browser says when a long answer is ready."
+    )
 
 
 class Member(Wire):

@@ -105,8 +105,8 @@ def membership_remove(*, workspace: Workspace, user: User) -> None:
 
 @transaction.atomic
 def profile_update(*, actor: Actor, **fields: object) -> User:
-    """Changes what a person says about themselves: name, title, timezone, about, theme, shortcuts_enabled."""
-    allowed = ("name", "title", "timezone", "about", "theme", "shortcuts_enabled")
+    """Changes what a person says about themselves: name, title, timezone, about, theme, shortcuts, notifications."""
+    allowed = ("name", "title", "timezone", "about", "theme", "shortcuts_enabled", "notifications_enabled")
     user = User.objects.get(pk=actor.user_id)
     changed = [key for key, value in fields.items() if key in allowed and value is not None]
     for key in changed:

@@ -16,9 +16,18 @@ from ..access import access_conversation
 from ..database import in_database
 from ..exports import Export, export_conversation
 from ..models import Conversation as ConversationRow
-from ..schemas import Conversation, ConversationChange, ConversationList, ConversationNew, MessageList
-from ..selectors import conversation_annotated_wire, conversations_of, messages_of
+from ..schemas import (
+    BulkChange,
+    BulkResults,
+    Conversation,
+    ConversationChange,
+    ConversationList,
+    ConversationNew,
+    MessageList,
+)
+from ..selectors import annotated, conversation_annotated_wire, conversations_of, messages_of
 from ..services import conversations as service
+from ..services.bulk import conversations_bulk
 from ..wire import message_wire
 from .answers import answer, listed, number_of, page_by_moment, page_by_number
 from .request import ApiRequest
@@ -63,8 +72,16 @@ async def conversation_new(request: ApiRequest, body: ConversationNew) -> HttpRe
         visibility=body.visibility,
         model=body.model,
         shared_with=body.shared_with,
+        temporary=body.temporary,
     )
     return answer(made, 201)
+
+
+@router.post("/conversations/bulk", response=BulkResults, summary="Change several conversations")
+async def conversation_bulk(request: ApiRequest, body: BulkChange) -> HttpResponse:
+    """Archive, restore, delete or mark as read. Each id has its own result; a foreign one is 404 like an absent one."""
+    items = await in_database(conversations_bulk, actor=request.auth, ids=body.ids, action=body.action)
+    return listed(items, None)
 
 
 def _conversation_new(actor: Actor, **fields: Any) -> dict[str, Any]:
@@ -84,7 +101,8 @@ def _conversation_detail(actor: Actor, conversation_id: str) -> dict[str, Any]:
 async def conversation_change(
     request: ApiRequest, conversation_id: str, body: ConversationChange
 ) -> HttpResponse:
-    """Title, status, pinned (for the caller alone), visibility, model, agent. What is left out or null stays."""
+    """Title, status, pinned (for the caller alone), visibility, model, agent; `temporary: false` keeps
+    a temporary chat. What is left out or null stays."""
     fields = {name: getattr(body, name) for name in body.model_fields_set if getattr(body, name) is not None}
     return answer(await in_database(_conversation_change, request.auth, conversation_id, fields))
 
@@ -188,4 +206,4 @@ def disposition(kind: str, name: str) -> str:
 
 def one(actor: Actor, conversation: ConversationRow) -> dict[str, Any]:
     """The wire form with the person's own mark and the runs going on."""
-    return conversation_annotated_wire(conversations_of(actor).get(pk=conversation.pk))
+    return conversation_annotated_wire(annotated(actor).get(pk=conversation.pk))

@@ -13,7 +13,7 @@ from workspaces.access import Actor
 
 from ..database import in_database
 from ..schemas import File
-from ..services.files import FileTooLarge, upload_create, upload_read
+from ..services.files import FileTooLarge, upload_create, upload_delete, upload_read
 from ..wire import upload_wire
 from .answers import answer
 from .conversations import disposition
@@ -44,6 +44,13 @@ async def upload(request: ApiRequest, file: FileField[UploadedFile]) -> HttpResp
 async def download(request: ApiRequest, file_id: str) -> HttpResponse:
     """The bytes as they came. A browser shows them as an image and as nothing else."""
     return await in_database(_download, request.auth, file_id)
+
+
+@router.delete("/files/{file_id}", response={204: None}, summary="Delete a file")
+async def remove(request: ApiRequest, file_id: str) -> HttpResponse:
+    """One's own, while no message has it; then it is 409 `file_in_use`."""
+    await in_database(upload_delete, actor=request.auth, file_id=file_id)
+    return HttpResponse(status=204)
 
 
 def _download(actor: Actor, file_id: str) -> HttpResponse:

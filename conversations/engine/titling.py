@@ -82,7 +82,7 @@ async def title_by_agent(run: Run) -> None:
 def _agent_and_text(run: Run) -> tuple[ModelAgent, Agent, str] | None:
     first = Message.objects.filter(conversation_id=run.conversation_id).order_by("number").first()
     conversation = Conversation.objects.get(pk=run.conversation_id)
-    if first is None or first.pk != run.message_id or conversation.titled_by_person:
+    if first is None or first.pk != run.message_id or conversation.titled_by_person or conversation.temporary:
         return None
     row = Agent.objects.filter(
         workspace_id=run.workspace_id, slug=settings.NEXUS_TITLE_AGENT, is_active=True, deleted_at=None

@@ -1,9 +1,8 @@
-"""Writes of a conversation as a whole: create, change, delete, restore, mark as read."""
+"""Writes of a conversation as a whole: create, change, delete, restore."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,12 +15,13 @@ from agents.services import access_agent
 from workspaces.access import Actor, Forbidden, NotFound
 from workspaces.models import Membership
 
-from ..access import access_conversation, as_uuid, readable, require_write
+from ..access import access_conversation, as_uuid, require_write
 from ..engine.recorder import storable
 from ..events import announce_conversation, ring_watchers
 from ..models import Conversation, ConversationMark, ConversationShare, Run
 from .input import BadInput
 from .run_cancel import cancel_in_transaction
+from .titles import TEMPORARY_TITLE, title_from
 
 LONGEST_TITLE = 200
 LONGEST_MODEL = 160
@@ -36,16 +36,20 @@ def conversation_create(
     visibility: str = "",
     model: str = "",
     shared_with: Sequence[UUID | str] = (),
+    temporary: bool = False,
 ) -> Conversation:
     """An empty conversation. Raises Forbidden, AgentNotFound, BadInput, NotFound (a person to share with)."""
     require_write(actor)
     agent_slug = access_agent(actor, agent_id).slug if agent_id else ""
     title = _title(title) if title.strip() else ""
+    if temporary:
+        title, visibility, shared_with = title or TEMPORARY_TITLE, Conversation.Visibility.PRIVATE, ()
     conversation = Conversation(
         workspace_id=actor.workspace_id,
         created_by_id=actor.user_id,
         title=title,
         titled_by_person=bool(title),
+        temporary=temporary,
         agent_slug=agent_slug,
         visibility=_visibility(visibility or Conversation.Visibility.WORKSPACE),
         model=_model(model),
@@ -70,9 +74,10 @@ def conversation_update(
     model: str = UNSET,
     agent_id: str = UNSET,
     shared_with: Sequence[UUID | str] = UNSET,
+    temporary: bool = UNSET,
 ) -> Conversation:
     """Changes what is given. `pinned` is the person's own mark; visibility and sharing are its creator's
-    and the admins' to change. Raises NotFound, Forbidden, AgentNotFound, BadInput."""
+    and the admins' to change; `temporary=False` keeps a temporary one. Raises NotFound, Forbidden, AgentNotFound, BadInput."""
     with transaction.atomic():
         found = access_conversation(actor, conversation_id, write=True)
         conversation = Conversation.objects.select_for_update(no_key=True).get(pk=found.pk)
@@ -91,8 +96,17 @@ def conversation_update(
         if agent_id is not UNSET:
             conversation.agent_slug = access_agent(actor, agent_id).slug
             changed.append("agent_slug")
+        if temporary is not UNSET and not temporary and conversation.temporary:
+            conversation.temporary = False
+            changed.append("temporary")
+            if conversation.title == TEMPORARY_TITLE:
+                first = conversation.messages.order_by("number").first()
+                conversation.title = title_from(first.content if first else "")
+                changed.append("title")
         if visibility is not UNSET or shared_with is not UNSET:
             require_ownership(actor, conversation)
+            if conversation.temporary:
+                raise BadInput("A temporary chat is its creator's alone. Keep it first, then share it.")
         if visibility is not UNSET:
             conversation.visibility = _visibility(visibility)
             changed.append("visibility")
@@ -144,16 +158,6 @@ def conversation_restore(*, actor: Actor, conversation_id: UUID | str) -> Conver
         conversation.save(update_fields=["deleted_at", "updated_at"])
         transaction.on_commit(lambda: announce_conversation(conversation))
     return conversation
-
-
-def mark_read(*, actor: Actor, conversation_id: UUID | str, at: datetime | None = None) -> None:
-    """This person has seen the conversation until now. Viewers too: it is their own mark."""
-    found = readable(actor).filter(pk=as_uuid(conversation_id)).values_list("pk", flat=True).first()
-    if found is None:
-        raise NotFound()
-    ConversationMark.objects.update_or_create(
-        conversation_id=found, user_id=actor.user_id, defaults={"read_at": at or timezone.now()}
-    )
 
 
 def owns(actor: Actor, conversation: Conversation) -> bool:

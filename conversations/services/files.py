@@ -10,10 +10,11 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
 from nexus_core.errors import NexusError
-from workspaces.access import Actor, NotFound
+from workspaces.access import Actor, Forbidden, NotFound
 
 from ..access import access_upload, require_write
 from ..engine.recorder import storable
@@ -26,6 +27,11 @@ LONGEST_NAME = 200
 class FileTooLarge(NexusError):
     code = "file_too_large"
     http_status = 413
+
+
+class FileInUse(NexusError):
+    code = "file_in_use"
+    http_status = 409
 
 
 class Kind(NamedTuple):
@@ -82,6 +88,26 @@ def upload_read(*, actor: Actor, file_id: UUID | str) -> tuple[Upload, bytes]:
         return upload, (Path(settings.MEDIA_ROOT) / upload.path).read_bytes()
     except FileNotFoundError:
         raise NotFound() from None
+
+
+def upload_delete(*, actor: Actor, file_id: UUID | str) -> None:
+    """Removes a file of one's own that stands in no message. Raises NotFound, Forbidden (somebody else's),
+    FileInUse."""
+    require_write(actor)
+    upload = access_upload(actor, file_id)
+    if upload.user_id != actor.user_id:
+        raise Forbidden("Only the person who uploaded this file may remove it.")
+    with transaction.atomic():
+        # One statement decides: a message that takes the file at this moment comes before it or after it.
+        gone, _ = Upload.objects.filter(pk=upload.pk, conversation=None).delete()
+        if not gone:
+            raise FileInUse("This file stands in a message. Delete the conversation to remove it.")
+        transaction.on_commit(lambda: forget_bytes(upload.path))
+
+
+def forget_bytes(path: str) -> None:
+    """Removes a stored file's bytes; they may be gone already."""
+    (Path(settings.MEDIA_ROOT) / path).unlink(missing_ok=True)
 
 
 def shown_name(name: str, ending: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ..models import Upload
 
 LONGEST = 60
+TEMPORARY_TITLE = "Temporary chat"
 
 
 def title_from(text: str, files: Sequence[Upload] = ()) -> str:

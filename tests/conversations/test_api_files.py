@@ -105,3 +105,25 @@ async def test_it_says_not_found_when_the_bytes_are_gone(alice, media):
     row = await in_database(Upload.objects.get)
     (Path(settings.MEDIA_ROOT) / row.path).unlink()
     assert error_of(await person.get(file["url"])) == (404, "not_found")
+
+
+async def test_it_removes_ones_own_file_that_no_message_has(alice, bob, media):
+    person, other = await Person(alice).log_in(), await Person(bob).log_in()
+    file = (await send(person, "a.png", PNG)).json()
+    assert error_of(await other.delete(file["url"])) == (404, "not_found")
+    assert error_of(await other.delete(f"/api/files/{absent()}")) == (404, "not_found")
+    assert (await person.delete(file["url"])).status_code == 204
+    assert error_of(await person.get(file["url"])) == (404, "not_found")
+    assert error_of(await person.delete(file["url"])) == (404, "not_found")
+    assert not [path for path in media.rglob("*") if path.is_file()]
+
+
+async def test_it_keeps_a_file_that_stands_in_a_message(engine, alice, bob, vera):
+    person = await Person(alice).log_in()
+    file = (await send(person, "a.png", PNG)).json()
+    parts = [{"type": "text", "text": "look"}, {"type": "image", "fileId": file["fileId"]}]
+    await person.ask(parts)
+    assert error_of(await person.delete(file["url"])) == (409, "file_in_use")
+    assert error_of(await (await Person(bob).log_in()).delete(file["url"])) == (403, "forbidden")
+    assert error_of(await (await Person(vera).log_in()).delete(file["url"])) == (403, "forbidden")
+    assert (await person.get(file["url"])).content == PNG
