@@ -26,6 +26,9 @@ from nexus_core.ports import Attempt, AttemptOutcome, Settled
 from nexus_core.providers.base import ModelRequest
 from nexus_core.usage import Cost, Usage
 from workspaces.failpoints import failpoint
+from workspaces.statements import Table, as_id
+
+_ATTEMPTS = Table(AttemptRow)
 
 MOST_TOKENS = 10**9
 """More in one bucket of one request is no count but a fault of the provider's."""
@@ -106,7 +109,7 @@ class DbMeter:
         now = timezone.now()
         with transaction.atomic():
             sheet = price_sheet_for(provider, request.model, now)
-            row = AttemptRow.objects.create(
+            row = AttemptRow(
                 id=uuid4(),
                 **self._ids,
                 step=step,
@@ -118,6 +121,7 @@ class DbMeter:
                 price_id=sheet.tiers[0][0] if sheet is not None else None,
                 reserved_at=now,
             )
+            _ATTEMPTS.insert(row)
         return PricedAttempt(row.pk, provider, request.model, request.max_tokens, request, sheet)
 
 
@@ -156,8 +160,14 @@ def attempt_settle_in_transaction(attempt: Attempt, outcome: AttemptOutcome, set
             "cost_output": settled.cost.output,
             "cost_total": settled.cost.total,
         }
-    if not AttemptRow.objects.filter(pk=attempt.id, status__in=AttemptRow.OPEN).update(**fields):
-        return False
+    told, params = _ATTEMPTS.assign(**fields)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {_ATTEMPTS.name} SET {told} WHERE id = %s AND status IN (%s, %s, %s)",  # noqa: S608
+            [*params, as_id(attempt.id), *AttemptRow.OPEN],
+        )
+        if cursor.rowcount != 1:
+            return False
     transaction.on_commit(lambda: attempt_settled(attempt.provider, outcome, settled))
     return True
 

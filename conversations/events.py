@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from realtime.activity import activity_record
+from realtime.bulletin import publish_soon
 from realtime.frames import Frame, make_frame
 from realtime.publish import publish
 from realtime.rooms import conversation_room, user_room, workspace_room
@@ -30,9 +31,13 @@ def _list_rooms(conversation: Conversation) -> list[str]:
 
 def announce_conversation(conversation: Conversation, *, live: str | None = None) -> None:
     """`conversation.updated`, to everyone in whose list it stands."""
-    frame = make_frame("conversation.updated", conversation=conversation_wire(conversation, live=live))
+    wire = conversation_wire(conversation, live=live)
     for room in _list_rooms(conversation):
-        publish(room, frame)
+        publish_soon(
+            room,
+            f"conversation:{conversation.pk}",
+            lambda: make_frame("conversation.updated", conversation=wire),
+        )
 
 
 def announce_new_conversation(conversation: Conversation) -> None:
@@ -47,6 +52,19 @@ def announce_read(user_id: UUID, mark: dict[str, Any]) -> None:
 def message_frame(message: Message) -> Frame:
     return make_frame(
         "message.created", conversationId=str(message.conversation_id), message=message_wire(message)
+    )
+
+
+def announce_feedback(user_id: UUID, message: Message, feedback: MessageFeedback | None) -> None:
+    """To this person's other tabs and devices; what one thinks of an answer is nobody else's."""
+    publish(
+        user_room(user_id),
+        make_frame(
+            "message.feedback",
+            conversationId=str(message.conversation_id),
+            messageId=str(message.pk),
+            feedback=feedback_wire(feedback) if feedback is not None else None,
+        ),
     )
 
 
@@ -68,14 +86,13 @@ def announce_started(conversation: Conversation, run: Run) -> None:
     announce_conversation(conversation, live="running")
 
 
-def announce_finished(conversation: Conversation, run: Run, answer: Message | None) -> None:
-    """After the terminal chunk: the answer as a message, the end of the run, the new numbers."""
-    room = conversation_room(conversation.pk)
+def announce_finished(conversation: Conversation, run: Run, answer: Message, terminal: Frame) -> None:
+    """The terminal chunk, the answer as a message, the end of the run; a little later the new numbers."""
     wire = run_wire(run)
-    if answer is not None:
-        publish(room, message_frame(answer))
     publish(
-        room,
+        conversation_room(conversation.pk),
+        terminal,
+        message_frame(answer),
         make_frame(
             "run.finished",
             runId=wire["runId"],
@@ -89,16 +106,15 @@ def announce_finished(conversation: Conversation, run: Run, answer: Message | No
     announce_conversation(conversation)
     if run.requested_by_id is not None:
         publish(user_room(run.requested_by_id), ended_frame(run, wire["durationMs"]))
-    publish(
-        workspace_room(run.workspace_id),
-        make_frame(
-            "usage.updated",
-            runId=wire["runId"],
-            agentId=run.agent_slug,
-            userId=wire["requestedBy"],
-            tokenUsage=wire["tokenUsage"],
-            cost=wire["cost"],
-        ),
+    used = {
+        "runId": wire["runId"],
+        "agentId": run.agent_slug,
+        "userId": wire["requestedBy"],
+        "tokenUsage": wire["tokenUsage"],
+        "cost": wire["cost"],
+    }
+    publish_soon(
+        workspace_room(run.workspace_id), f"usage:{run.pk}", lambda: make_frame("usage.updated", **used)
     )
 
 
@@ -116,18 +132,25 @@ def ended_frame(run: Run, duration_ms: int | None) -> Frame:
     )
 
 
-def record_asked(run: Run) -> None:
+def record_asked(run: Run, conversation: Conversation) -> None:
+    """Inside the transaction that starts it."""
     activity_record(
         workspace_id=run.workspace_id,
-        user_id=run.requested_by_id,
+        user=run.requested_by,
         activity_type="asked",
         agent_slug=run.agent_slug,
         conversation_id=run.conversation_id,
+        open_to_all=_open_to_all(conversation),
         metadata={"agentId": run.agent_slug, "runId": str(run.pk)},
     )
 
 
-def record_finished(run: Run) -> None:
+def _open_to_all(conversation: Conversation) -> bool:
+    return conversation.visibility == Conversation.Visibility.WORKSPACE and conversation.deleted_at is None
+
+
+def record_finished(run: Run, conversation: Conversation) -> None:
+    """Inside the transaction that ends it."""
     wire = run_wire(run)
     kind = {"complete": "answered", "cancelled": "stopped", "failed": "failed"}[run.status]
     activity_record(
@@ -136,6 +159,7 @@ def record_finished(run: Run) -> None:
         activity_type=kind,
         agent_slug=run.agent_slug,
         conversation_id=run.conversation_id,
+        open_to_all=_open_to_all(conversation),
         metadata={
             "agentId": run.agent_slug,
             "runId": wire["runId"],

@@ -21,16 +21,20 @@ from pydantic import Field
 from nexus_core.jsonsafe import json_safe
 from workspaces.access import Actor, Invalid
 from workspaces.database import in_database
+from workspaces.models import User
+from workspaces.statements import Table
 
 from . import visibility
+from .bulletin import publish_soon
 from .frames import client_frame, make_frame
 from .models import Activity
-from .publish import publish
 from .rooms import workspace_room
 from .wire import Wire
 
 if TYPE_CHECKING:
     from .consumer import NexusConsumer
+
+_ACTIVITIES = Table(Activity)
 
 MOST_METADATA = 4096
 MOST_LISTED = 200
@@ -46,32 +50,43 @@ def activity_record(
     workspace_id: UUID,
     activity_type: str,
     user_id: UUID | None = None,
+    user: User | None = None,
     agent_slug: str = "",
     conversation_id: UUID | None = None,
+    open_to_all: bool | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> Activity:
-    """Stores one activity and, after the commit, tells the workspace."""
-    activity = Activity.objects.create(
+    """Stores one activity and, soon after the commit, tells the workspace.
+
+    Args:
+        user: in place of `user_id`, where the caller has the person at hand.
+        open_to_all: whether everyone in the workspace may read the conversation, where the caller knows.
+    """
+    activity = Activity(
         workspace_id=workspace_id,
-        user_id=user_id,
+        user_id=user.pk if user is not None else user_id,
         agent_slug=agent_slug,
         activity_type=activity_type,
         conversation_id=conversation_id,
         metadata=dict(metadata or {}),
     )
+    if user is not None:
+        activity.user = user
+    _ACTIVITIES.insert(activity)
     if activity_type not in QUIET_TYPES:
-        transaction.on_commit(lambda: _announce(activity))
+        transaction.on_commit(lambda: _announce(activity, open_to_all))
     return activity
 
 
-def _announce(activity: Activity) -> None:
+def _announce(activity: Activity, open_to_all: bool | None) -> None:
     """One frame for all: it names the conversation only if everyone in the workspace may read it."""
-    shown = (
-        activity.conversation_id is not None and visibility.open_to_all([activity.conversation_id]) != set()
-    )
-    publish(
+    if open_to_all is None and activity.conversation_id is not None:
+        open_to_all = visibility.open_to_all([activity.conversation_id]) != set()
+    wire = activity_wire(activity, bool(open_to_all))
+    publish_soon(
         workspace_room(activity.workspace_id),
-        make_frame("activity.recorded", **activity_wire(activity, shown)),
+        f"activity:{activity.pk}",
+        lambda: make_frame("activity.recorded", **wire),
     )
 
 

@@ -55,7 +55,7 @@ def new_docket() -> Docket:
 class DocketEngine:
     """The side that adds: web processes and the sweeper."""
 
-    executes_here = False
+    owner = ""
 
     def __init__(self, docket: Docket) -> None:
         self._docket = docket

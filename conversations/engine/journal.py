@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from billing.meter import attempt_settle_in_transaction
@@ -19,11 +19,14 @@ from nexus_core.messages import part_from_json, part_to_json
 from nexus_core.ports import Attempt, AttemptOutcome, Settled, StepRecord, ToolRecord
 from nexus_core.usage import Cost, Usage
 from workspaces.failpoints import failpoint
+from workspaces.statements import Table, as_id, clock
 
 from ..database import in_database
 from ..instruments import tool_ended
 from ..models import Run, Step, ToolCall
 from .recorder import Recorder, storable, storable_json
+
+STEPS = Table(Step)
 
 
 def step_record(step: Step) -> StepRecord:
@@ -54,7 +57,13 @@ def tool_record(call: ToolCall) -> ToolRecord:
 
 def fence(run_id: UUID, epoch: int) -> None:
     """Locks the run's row if it is still this epoch's. Inside a transaction. Raises `RunFenced`."""
-    alive = Run.objects.filter(pk=run_id, epoch=epoch, status=Run.Status.RUNNING).update(heartbeat_at=Now())
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {Run._meta.db_table} SET heartbeat_at = {clock()} "  # noqa: S608
+            "WHERE id = %s AND epoch = %s AND status = 'running'",
+            [as_id(run_id), epoch],
+        )
+        alive = cursor.rowcount
     if not alive:
         raise RunFenced(f"run {run_id} has another owner than epoch {epoch}")
 
@@ -158,18 +167,20 @@ class DbJournal:
 def store_step(run_id: UUID, epoch: int, last_seq: int, done: FinalStep) -> None:
     """Inserts the step and settles its attempt; inside the caller's transaction."""
     step = done.step
-    Step.objects.create(
-        run_id=run_id,
-        index=step.index,
-        epoch=epoch,
-        last_seq=last_seq,
-        stop_reason=step.stop_reason,
-        parts=storable_json([part_to_json(part) for part in step.parts]),
-        usage=asdict(step.usage),
-        cost_input=step.cost.input,
-        cost_output=step.cost.output,
-        provider=step.provider,
-        model=step.model,
-        attempt_id=done.attempt.id,
+    STEPS.insert(
+        Step(
+            run_id=run_id,
+            index=step.index,
+            epoch=epoch,
+            last_seq=last_seq,
+            stop_reason=step.stop_reason,
+            parts=storable_json([part_to_json(part) for part in step.parts]),
+            usage=asdict(step.usage),
+            cost_input=step.cost.input,
+            cost_output=step.cost.output,
+            provider=step.provider,
+            model=step.model,
+            attempt_id=done.attempt.id,
+        )
     )
     attempt_settle_in_transaction(done.attempt, done.outcome, done.settled)

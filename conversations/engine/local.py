@@ -16,11 +16,13 @@ DRAIN_SECONDS = 8.0
 class LocalEngine:
     """`execute` is `runner.Runner.execute`; `stop` asks a live run to stop (True if it lives here)."""
 
-    executes_here = True
-
     def __init__(
-        self, execute: Callable[[UUID], Coroutine[Any, Any, None]], stop: Callable[[UUID], bool]
+        self,
+        execute: Callable[[UUID], Coroutine[Any, Any, None]],
+        stop: Callable[[UUID], bool],
+        owner: str = "",
     ) -> None:
+        self.owner = owner
         self._loop = asyncio.get_running_loop()
         self._execute, self._stop = execute, stop
         self._tasks: dict[UUID, asyncio.Task[None]] = {}

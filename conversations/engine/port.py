@@ -13,8 +13,8 @@ from uuid import UUID
 
 
 class Engine(Protocol):
-    executes_here: bool
-    """Runs are executed by this process."""
+    owner: str
+    """Who owns the runs that this process executes; empty where it executes none."""
 
     def enqueue(self, run_id: UUID) -> None:
         """Have this run executed soon; from any thread. Told twice is told once."""
@@ -41,8 +41,9 @@ def current() -> Engine | None:
     return _engine
 
 
-def executes_here() -> bool:
-    return _engine is not None and _engine.executes_here
+def owner_here() -> str:
+    """Who may own a run from its first moment: this process, or nobody (empty)."""
+    return _engine.owner if _engine is not None else ""
 
 
 def enqueue(run_id: UUID) -> None:

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-import structlog
 from django.conf import settings
 
 from agents.services import build_agent
@@ -29,6 +28,7 @@ from nexus_core.messages import Message
 from nexus_core.usage import Cost, Usage
 from realtime.presence import agent_done, agent_working
 from workspaces.access import Actor, actor_for
+from workspaces.context import bind, bind_run
 from workspaces.failpoints import failpoint
 
 from .. import events, instruments
@@ -74,7 +74,7 @@ class Prepared:
 
 class Runner:
     def __init__(self, owner: str, ticker: Ticker) -> None:
-        self._owner = owner
+        self.owner = owner
         self._ticker = ticker
         self._live: dict[UUID, Live] = {}
         self._tasks: dict[UUID, asyncio.Task[Any]] = {}
@@ -114,7 +114,7 @@ class Runner:
         if run_id in self._tasks or task is None:
             return
         self._tasks[run_id] = task
-        structlog.contextvars.bind_contextvars(run_id=str(run_id))
+        bind_run(run_id)
         try:
             await self._execute(run_id)
         finally:
@@ -128,6 +128,12 @@ class Runner:
         failpoint("after_claim")
         claim = prepared.claim
         run = claim.run
+        bind(
+            conversation_id=run.conversation_id,
+            workspace_id=run.workspace_id,
+            user_id=run.requested_by_id,
+            agent_id=run.agent_slug,
+        )
         context = ExecutionContext(
             run_id=str(run.pk),
             conversation_id=str(run.conversation_id),
@@ -152,17 +158,17 @@ class Runner:
         try:
             await self._work(prepared, context, recorder)
         except RunFenced:
-            log.info("run %s: another owner has it", run_id)
+            log.info("another owner has this run")
         except asyncio.CancelledError:
             await self._give_up_lease(run, recorder)
             raise
         except Exception as fault:
-            log.exception("run %s failed in the runner", run_id)
+            log.exception("the run failed in the runner")
             await self._end_by_fault(run, recorder, fault)
 
     def _prepare(self, run_id: UUID) -> Prepared | None:
         """In a database thread: claim, then everything the run needs."""
-        claim = run_claim(run_id, self._owner)
+        claim = run_claim(run_id, self.owner)
         if claim is None:
             run_end_unstarted_if_cancelled(run_id)
             return None
@@ -304,7 +310,7 @@ class Runner:
                 final=None,
             )
         except RunFenced:
-            log.info("run %s: another owner has it", run.pk)
+            log.info("another owner has this run")
         except Exception:
             log.exception("run %s cannot be ended; the sweeper gives it to another owner", run.pk)
 

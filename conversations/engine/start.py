@@ -69,7 +69,7 @@ class EngineHost:
                 self._make_runner()
         else:
             runner = self._make_runner()
-            port.use(LocalEngine(runner.execute, runner.stop))
+            port.use(LocalEngine(runner.execute, runner.stop, runner.owner))
             left = await in_database(release_all_leases)
             if left:
                 log.info("taking up %s unfinished runs", left)

@@ -1,7 +1,7 @@
 """What `run_start` has in its hands, for the runner of the same process: it need not be read again.
 
-Only a run that nobody claimed before is taken from here, by the claim that moves its
-epoch from 0 to 1. A process without an engine of its own keeps nothing.
+Such a run was claimed by its start: it is this process's from its first moment, at
+epoch 1. A process without an engine of its own keeps nothing.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from uuid import UUID
 from workspaces.access import Actor
 
 from ..models import Run
-
-MOST = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +30,6 @@ _kept: dict[UUID, Handover] = {}
 def keep(handover: Handover) -> None:
     with _lock:
         _kept[handover.run.pk] = handover
-        while len(_kept) > MOST:
-            _kept.pop(next(iter(_kept)))
 
 
 def take(run_id: UUID) -> Handover | None:

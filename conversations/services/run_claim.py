@@ -15,7 +15,6 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
-from django.utils import timezone
 
 from nexus_core.chunks import Chunk, ContentChunk, ReasoningChunk, ToolCallChunk, from_wire
 from nexus_core.ports import StepRecord, ToolRecord
@@ -26,8 +25,10 @@ from workspaces.failpoints import failpoint
 from ..engine.journal import step_record, tool_record
 from ..fold import kept
 from ..history import branch_to
-from ..models import Message, Run, RunChunk, Step, ToolCall
+from ..log import whole_log
+from ..models import Message, Run, Step, ToolCall
 from . import handover
+from .statements import run_now
 
 MOST_RESUMES = 100
 
@@ -67,11 +68,25 @@ def lease_ended() -> Q:
 
 def run_claim(run_id: UUID, owner: str) -> Claim | None:
     """Takes the run, or returns None when it is not to be had (finished, alive elsewhere, waiting its turn)."""
+    given = handover.take(run_id)
+    if given is not None:
+        return _claimed_by_its_start(given)
     try:
         with transaction.atomic():
             return _claim(run_id, owner)
     except IntegrityError:
         return None  # its agent is answering in that conversation: its turn comes when that one ends
+
+
+def _claimed_by_its_start(given: handover.Handover) -> Claim | None:
+    """Somebody may have asked it to stop between the start and now; or it hung so long that another has it."""
+    failpoint("in_claim")
+    run = given.run
+    now = run_now(run.pk)
+    if now is None or now.epoch != run.epoch:
+        return None
+    run.cancel_requested_at = now.cancel_requested_at
+    return Claim(run, branch_to(run.message), [], [], [], 0, False, actor=given.actor)
 
 
 def _claim(run_id: UUID, owner: str) -> Claim | None:
@@ -91,15 +106,6 @@ def _claim(run_id: UUID, owner: str) -> Claim | None:
     if not taken:
         return None
     failpoint("in_claim")
-    given = handover.take(run_id)
-    if given is not None and given.run.epoch == 0:
-        run = given.run
-        run.epoch, run.status, run.owner, run.started_at = 1, Run.Status.RUNNING, owner, timezone.now()
-        # Somebody may have asked it to stop between the start and now.
-        epoch, cancel = Run.objects.filter(pk=run_id).values_list("epoch", "cancel_requested_at").get()
-        if epoch == 1:
-            run.cancel_requested_at = cancel
-            return Claim(run, branch_to(run.message), [], [], [], 0, False, actor=given.actor)
     run = Run.objects.select_related("conversation", "workspace", "agent", "message", "requested_by").get(
         pk=run_id
     )
@@ -108,8 +114,7 @@ def _claim(run_id: UUID, owner: str) -> Claim | None:
         return Claim(run, line, [], [], [], 0, False) if run.resumed_from_id is None else _resumed(run, line)
     steps = [step_record(step) for step in Step.objects.filter(run=run)]
     calls = [tool_record(call) for call in ToolCall.objects.filter(run=run).order_by("step", "position")]
-    rows = RunChunk.objects.filter(run=run).order_by("seq").values_list("seq", "wire")
-    log = [(seq, chunk_of(wire)) for seq, wire in rows]
+    log = [(seq, chunk_of(wire)) for seq, _, wire in whole_log(run.pk)]
     keep = max([1, *Step.objects.filter(run=run).values_list("last_seq", flat=True)])
     before = _inherited(run)
     return Claim(
@@ -155,10 +160,10 @@ def _inherited(run: Run) -> Inherited:
     if steps:
         # The last of them to complete a step shows in its own log what it had from those before.
         last = steps[-1]
-        rows = RunChunk.objects.filter(run_id=last.run_id, seq__lte=last.last_seq).order_by("seq")
+        log = whole_log(last.run_id, until=last.last_seq)
         shown = [
             chunk
-            for _, chunk in kept((seq, chunk_of(wire)) for seq, wire in rows.values_list("seq", "wire"))
+            for _, chunk in kept((seq, chunk_of(wire)) for seq, _, wire in log)
             if isinstance(chunk, (ContentChunk, ReasoningChunk, ToolCallChunk))
         ]
     # What they cost is booked on the runs that made them.

@@ -7,6 +7,7 @@ writer inside the transaction (SQLite would deadlock with itself).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from nexus_core.chunks import Chunk, ErrorChunk, MetadataChunk, ToolCallChunk
+from nexus_core.errors import RunFenced
 from nexus_core.usage import Cost, Usage
 from realtime.publish import publish
 from realtime.rooms import conversation_room
@@ -22,12 +24,12 @@ from workspaces.failpoints import failpoint
 
 from .. import events, instruments
 from ..engine import port
-from ..engine.journal import FinalStep, fence, store_step
+from ..engine.journal import FinalStep, store_step
 from ..engine.recorder import encode
 from ..engine.writer import Row, frame_of
 from ..fold import fold, visible_text
 from ..models import Conversation, Message, Run, RunChunk, ToolCall
-from .run_start import next_number
+from .statements import CHUNKS, MESSAGES, conversation_count, run_end, run_waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +53,12 @@ def run_finish(
     run: Run, *, log: list[tuple[int, Chunk]], last_seq: int, ending: Ending, final: FinalStep | None
 ) -> None:
     """Ends the run at this epoch. Raises `RunFenced` when another owner has it."""
+    last = _last_words(run, log, last_seq, ending)
     with transaction.atomic():
-        conversation = conversation_locked(run.conversation_id)
-        fence(run.pk, run.epoch)
+        _end(run, last, was=Run.Status.RUNNING, epoch=run.epoch)
         if final is not None:
             store_step(run.pk, run.epoch, last_seq, final)
-        _end(run, conversation, log=log, last_seq=last_seq, ending=ending)
         failpoint("in_finish")
-
-
-def conversation_locked(conversation_id: UUID) -> Conversation:
-    """The conversation, its row locked for the transaction. Always before any run's row: whoever takes
-    both the other way round waits for somebody who waits for him."""
-    return Conversation.objects.select_for_update(no_key=True).get(pk=conversation_id)
 
 
 def run_end_unstarted(run_id: UUID, *, status: str, error_code: str = "", error_message: str = "") -> bool:
@@ -72,7 +67,9 @@ def run_end_unstarted(run_id: UUID, *, status: str, error_code: str = "", error_
         where = Run.objects.filter(pk=run_id).values_list("conversation_id", flat=True).first()
         if where is None:
             return False
-        conversation = conversation_locked(where)
+        conversation = conversation_count(
+            where
+        )  # the answer's number, and the lock that comes before any run's
         run = (
             Run.objects.select_for_update(of=("self",), no_key=True)
             .select_related("conversation", "message")
@@ -80,24 +77,24 @@ def run_end_unstarted(run_id: UUID, *, status: str, error_code: str = "", error_
             .first()
         )
         if run is None:
+            transaction.set_rollback(True)  # nothing is added
             return False
-        run.epoch += 1
+        epoch, run.epoch = run.epoch, run.epoch + 1
         run.started_at = timezone.now()
         chunks: list[Chunk] = [started_chunk(run)]
         if error_code:
             chunks.append(ErrorChunk(error_message, error_code))
         log = list(enumerate(chunks, 1))
-        RunChunk.objects.bulk_create(
-            [RunChunk(run=run, seq=seq, type=chunk.type, wire=encode(chunk)) for seq, chunk in log]
-        )
         rows = [Row(seq, chunk.type, encode(chunk)) for seq, chunk in log]
+        CHUNKS.insert(*[RunChunk(run_id=run.pk, seq=row.seq, type=row.type, wire=row.wire) for row in rows])
         _publish_rows_after_commit(run, rows)
+        ending = Ending(status, error_code=error_code, error_message=error_message)
         _end(
             run,
-            conversation,
-            log=log,
-            last_seq=len(log),
-            ending=Ending(status, error_code=error_code, error_message=error_message),
+            _last_words(run, log, len(log), ending),
+            was=Run.Status.QUEUED,
+            epoch=epoch,
+            conversation=conversation,
         )
         return True
 
@@ -115,9 +112,18 @@ def started_chunk(run: Run) -> MetadataChunk:
     return MetadataChunk("started", fields)
 
 
-def _end(
-    run: Run, conversation: Conversation, *, log: list[tuple[int, Chunk]], last_seq: int, ending: Ending
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _LastWords:
+    """What a run leaves behind, made before any row is locked."""
+
+    terminal: Row
+    parts: list[dict[str, Any]]
+    has_calls: bool
+    at: datetime
+
+
+def _last_words(run: Run, log: list[tuple[int, Chunk]], last_seq: int, ending: Ending) -> _LastWords:
+    """The terminal chunk and the answer's parts; `run` gets its numbers."""
     now = timezone.now()
     duration = int((now - (run.started_at or now)).total_seconds() * 1000)
     terminal = MetadataChunk(
@@ -134,29 +140,6 @@ def _end(
         },
     )
     row = Row(last_seq + 1, terminal.type, encode(terminal))
-    RunChunk.objects.create(run=run, seq=row.seq, type=row.type, wire=row.wire)
-    parts = fold(log)
-    # What people asked for while it ran: the row in the runner's hands is from its beginning.
-    superseded, run.cancelled_by_id = (
-        Run.objects.filter(pk=run.pk).values_list("superseded", "cancelled_by_id").get()
-    )
-    answer = Message(
-        id=run.answer_id,
-        conversation=conversation,
-        parent_id=run.message_id,
-        number=next_number(conversation),
-        role=Message.Role.ASSISTANT,
-        content=visible_text(parts),
-        parts=parts,
-        agent_slug=run.agent_slug,
-        run_id=run.pk,
-        superseded=superseded,
-        created_at=now,
-    )
-    answer.save(force_insert=True)
-    Conversation.objects.filter(pk=conversation.pk).update(
-        message_count=answer.number, last_active_at=Now(), updated_at=Now()
-    )
     run.status = ending.status
     run.last_seq = row.seq
     run.finished_at = now
@@ -174,33 +157,47 @@ def _end(
         ending.first_token_ms,
     )
     run.owner, run.heartbeat_at = "", None
-    run.save(
-        update_fields=[
-            "status", "last_seq", "finished_at", "started_at", "epoch", "provider", "model", "stop_reason",
-            "error_code", "error_message", "tokens_input", "tokens_output", "tokens_cache_read",
-            "tokens_cache_write", "tokens_reasoning", "cost_input", "cost_output", "estimated", "confidence",
-            "first_token_ms", "owner", "heartbeat_at",
-        ]
-    )  # fmt: skip
-    if any(isinstance(chunk, ToolCallChunk) for _, chunk in log):
-        _end_calls(run)
-    following = (
-        Run.objects.filter(
-            conversation_id=run.conversation_id, agent_slug=run.agent_slug, status=Run.Status.QUEUED
-        )
-        .order_by("created_at")
-        .values_list("pk", flat=True)
-        .first()
+    return _LastWords(row, fold(log), any(isinstance(chunk, ToolCallChunk) for _, chunk in log), now)
+
+
+def _end(
+    run: Run, last: _LastWords, *, was: str, epoch: int, conversation: Conversation | None = None
+) -> None:
+    """Conversation first, then the run: whoever locks the two the other way round waits for somebody who waits
+    for him. The run's UPDATE is the fence; raises `RunFenced`."""
+    conversation = conversation or conversation_count(run.conversation_id)
+    ended = run_end(run, was=was, epoch=epoch)
+    if conversation is None or ended is None:
+        raise RunFenced(f"run {run.pk} has another owner than epoch {epoch}")
+    # What people asked for while it ran: the row in the runner's hands is from its beginning.
+    superseded, run.cancelled_by_id = ended
+    row = last.terminal
+    CHUNKS.insert(RunChunk(run_id=run.pk, seq=row.seq, type=row.type, wire=row.wire))
+    answer = Message(
+        id=run.answer_id,
+        conversation=conversation,
+        parent_id=run.message_id,
+        number=conversation.message_count,
+        role=Message.Role.ASSISTANT,
+        content=visible_text(last.parts),
+        parts=last.parts,
+        agent_slug=run.agent_slug,
+        run_id=run.pk,
+        superseded=superseded,
+        created_at=last.at,
     )
+    MESSAGES.insert(answer)
+    if last.has_calls:
+        _end_calls(run)
+    following = run_waiting(run.conversation_id, run.agent_slug)
+    events.record_finished(run, conversation)
 
     def after_commit() -> None:
         failpoint("after_finish")
-        fresh = Conversation.objects.get(pk=run.conversation_id)
-        publish(conversation_room(run.conversation_id), frame_of(str(run.pk), str(run.conversation_id), row))
-        events.announce_finished(fresh, run, answer)
+        terminal = frame_of(str(run.pk), str(run.conversation_id), row)
+        events.announce_finished(conversation, run, answer, terminal)
         if following is not None:
             port.enqueue(following)
-        events.record_finished(run)
         instruments.run_ended(run)
 
     transaction.on_commit(after_commit)

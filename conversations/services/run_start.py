@@ -13,24 +13,31 @@ from typing import Any, Literal
 from uuid import UUID, uuid4
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from agents.models import Agent
 from agents.services import access_agent
 from nexus_core.errors import NexusError
-from workspaces.access import Actor
+from workspaces.access import Actor, NotFound
 from workspaces.failpoints import failpoint
 
-from ..access import access_conversation, access_message, require_write
+from ..access import access_conversation, access_message, as_uuid, require_write
 from ..engine import port
 from ..events import announce_message, announce_new_conversation, announce_queued, record_asked
-from ..models import Conversation, Message, Run
+from ..models import Conversation, Message, Run, Upload
 from . import handover
 from .input import BadInput, message_parts
 from .run_cancel import cancel_in_transaction
-from .titles import title_from
+from .statements import (
+    CONVERSATIONS,
+    MESSAGES,
+    RUNS,
+    agent_asked,
+    agent_asked_there,
+    conversation_count,
+)
+from .titles import TEMPORARY_TITLE, title_from
 
 Policy = Literal["reject", "enqueue", "interrupt", "rollback"]
 POLICIES: tuple[Policy, ...] = ("reject", "enqueue", "interrupt", "rollback")
@@ -69,6 +76,7 @@ def run_start(
     parent_message_id: UUID | str | None = UNSET,
     regenerate_message_id: UUID | str | None = None,
     visibility: str = "",
+    temporary: bool = False,
     new_conversation_id: UUID | None = None,
 ) -> Started:
     """Stores the message and its run, and hands the run to the engine after commit.
@@ -78,6 +86,7 @@ def run_start(
         parent_message_id: for an edit: the parent of the edited message (None: the first message).
             Left out: the newest message of the shown branch.
         regenerate_message_id: an answer; a new one is made for the same question.
+        temporary: a new conversation is its creator's alone, in no list, and removed after a day.
         new_conversation_id: the id a new conversation gets, for who wants to watch it before it begins.
     Raises: NotFound, Forbidden, AgentNotFound, BadInput, RunInProgress, IdempotencyConflict.
     """
@@ -103,6 +112,7 @@ def run_start(
                 parent_message_id=parent_message_id,
                 regenerate_message_id=regenerate_message_id,
                 visibility=visibility,
+                temporary=temporary,
                 new_conversation_id=new_conversation_id,
             )
     except (IntegrityError, NexusError):
@@ -125,58 +135,69 @@ def _start(
     parent_message_id: UUID | str | None,
     regenerate_message_id: UUID | str | None,
     visibility: str,
+    temporary: bool,
     new_conversation_id: UUID | None,
 ) -> Started:
     new = conversation_id is None and regenerate_message_id is None
+    # What nearly every message is, the next one of its conversation, costs the fewest statements.
+    plain = regenerate_message_id is None and parent_message_id is UNSET
     now = timezone.now()
     run_id = uuid4()
+    live: list[Run] = []
+    parent_id: UUID | None = None
     if new:
-        agent = access_agent(actor, agent_id)
+        agent = agent_asked(actor, agent_id) or access_agent(actor, agent_id)
+        parts, text, files = message_parts(actor, input_)
         conversation = Conversation(
             id=new_conversation_id or uuid4(),
             workspace_id=actor.workspace_id,
             created_by_id=actor.user_id,
             agent_slug=agent.slug,
-            visibility=_visibility(visibility),
+            visibility=Conversation.Visibility.PRIVATE if temporary else _visibility(visibility),
+            temporary=temporary,
+            title=TEMPORARY_TITLE if temporary else title_from(text, files),
             message_count=1,
             created_at=now,
             updated_at=now,
             last_active_at=now,
         )
+        CONVERSATIONS.insert(conversation)
+    elif plain:
+        # The UPDATE's row lock: two starts in one conversation get their numbers and their policy one after the other.
+        conversation = found_or_refused(conversation_count(as_uuid(conversation_id or ""), readable_by=actor))
+        slug = agent_id or conversation.agent_slug
+        there = agent_asked_there(actor, slug, conversation.pk)
+        if there is None:
+            access_agent(actor, slug)  # refuses, and says which agents there are
+            raise NotFound()
+        agent, busy, parent_id = there
+        if busy:
+            live = _unfinished_locked(conversation, agent)
+            _apply_policy(actor, agent, live, policy)
+            if policy == "rollback":
+                parent_id = _parent_id(actor, conversation, UNSET, live, policy)
+        parts, text, files = message_parts(actor, input_)
     else:
         if regenerate_message_id is not None:
             answer = access_message(actor, regenerate_message_id, write=True)
             conversation_id = conversation_id or answer.conversation_id
         conversation = access_conversation(actor, conversation_id or "", write=True)
-        # Row lock: two starts in one conversation get their numbers and their policy one after the other.
         conversation = Conversation.objects.select_for_update(no_key=True).get(pk=conversation.pk)
         agent = access_agent(actor, agent_id or conversation.agent_slug)
-
-    if new:
-        parts, text, files = message_parts(actor, input_)
-        conversation.title = title_from(text, files)
-        conversation.save(force_insert=True)
-        parent: Message | None = None
-        live: list[Run] = []
-    else:
-        live = list(
-            Run.objects.select_for_update(no_key=True)
-            .filter(conversation=conversation, agent_slug=agent.slug, status__in=Run.UNFINISHED)
-            .order_by("created_at")
-        )
+        live = _unfinished_locked(conversation, agent)
         _apply_policy(actor, agent, live, policy)
-        parts, text, files = (
-            ([], "", []) if regenerate_message_id is not None else message_parts(actor, input_)
-        )
-        parent = _parent(actor, conversation, parent_message_id, live, policy)
+        if regenerate_message_id is None:
+            parts, text, files = message_parts(actor, input_)
+            parent_id = _parent_id(actor, conversation, parent_message_id, live, policy)
+            conversation = found_or_refused(conversation_count(conversation.pk))
 
     if regenerate_message_id is not None:
         message = _question_of(conversation, answer)
     else:
         message = Message(
             conversation=conversation,
-            parent=parent,
-            number=1 if new else next_number(conversation),
+            parent_id=parent_id,
+            number=conversation.message_count,
             role=Message.Role.USER,
             content=text,
             parts=parts,
@@ -185,12 +206,14 @@ def _start(
             clears_history=text.strip() == "/clear",
             created_at=now,
         )
-        message.save(force_insert=True)
-        if not new:
-            _count_message(conversation, message)
+        MESSAGES.insert(message)
         for upload in files:
-            upload.conversation = conversation
-            upload.save(update_fields=["conversation"])
+            if not Upload.objects.filter(pk=upload.pk).update(conversation=conversation):
+                raise NotFound()  # its owner removed it at this moment
+    waits = bool(live)
+    # Where runs are executed right here, and nothing stands before it, its owner is known: the claim is part
+    # of the start.
+    owner = "" if waits else port.owner_here()
     run = Run(
         id=run_id,
         workspace=actor.workspace,
@@ -205,22 +228,27 @@ def _start(
         policy=policy,
         model_override=model or conversation.model,
         created_at=now,
+        status=Run.Status.RUNNING if owner else Run.Status.QUEUED,
+        epoch=1 if owner else 0,
+        owner=owner,
+        started_at=now if owner else None,
+        heartbeat_at=Now() if owner else None,
     )
-    run.save(force_insert=True)
-    waits = bool(live)
+    RUNS.insert(run)
+    run.heartbeat_at = None  # the database's clock has it
+    record_asked(run, conversation)
 
     def after_commit() -> None:
         failpoint("after_start_commit")
-        if new:
-            announce_new_conversation(conversation)
         announce_message(conversation, message)
         if waits:
             announce_queued(conversation, run)
         else:
-            if port.executes_here():
+            if owner:
                 handover.keep(handover.Handover(run, actor))
             port.enqueue(run.pk)
-        record_asked(run)
+        if new:
+            announce_new_conversation(conversation)
 
     transaction.on_commit(after_commit)
     failpoint("before_start_commit")
@@ -248,20 +276,20 @@ def _apply_policy(actor: Actor, agent: Agent, live: list[Run], policy: str) -> N
         cancel_in_transaction(run, by=actor.user_id)
 
 
-def _parent(
+def _parent_id(
     actor: Actor, conversation: Conversation, parent_id: UUID | str | None, live: list[Run], policy: str
-) -> Message | None:
+) -> UUID | None:
     if parent_id is None:
         return None
     if parent_id is not UNSET:
         parent = access_message(actor, parent_id)
         if parent.conversation_id != conversation.pk:
             raise BadInput("parentMessageId is a message of another conversation.")
-        return parent
+        return parent.pk
     messages = Message.objects.filter(conversation=conversation, superseded=False)
     if live and policy == "rollback":
         messages = messages.exclude(pk__in=[run.message_id for run in live])
-    return messages.order_by("-number").first()
+    return messages.order_by("-number").values_list("pk", flat=True).first()
 
 
 def _question_of(conversation: Conversation, answer: Message) -> Message:
@@ -274,17 +302,19 @@ def _question_of(conversation: Conversation, answer: Message) -> Message:
     return question
 
 
-def _count_message(conversation: Conversation, message: Message) -> None:
-    Conversation.objects.filter(pk=conversation.pk).update(
-        message_count=message.number, last_active_at=Now(), updated_at=Now()
+def _unfinished_locked(conversation: Conversation, agent: Agent) -> list[Run]:
+    """The runs that a new one of this agent meets there, oldest first; under the conversation's lock."""
+    return list(
+        Run.objects.select_for_update(no_key=True)
+        .filter(conversation=conversation, agent_slug=agent.slug, status__in=Run.UNFINISHED)
+        .order_by("created_at")
     )
-    conversation.message_count = message.number
 
 
-def next_number(conversation: Conversation) -> int:
-    """The next message's number; only under the conversation's row lock."""
-    last = Message.objects.filter(conversation=conversation).aggregate(last=Max("number"))["last"]
-    return (last or 0) + 1
+def found_or_refused(conversation: Conversation | None) -> Conversation:
+    if conversation is None:
+        raise NotFound()
+    return conversation
 
 
 def fingerprint(*body: Any) -> str:

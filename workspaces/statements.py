@@ -1,0 +1,221 @@
+"""Statements that are built once and run often: the ORM's own SQL without the ORM's price per query.
+
+Building a query costs Django more than most databases need to answer it. Where a message
+starts or ends, and only there, a query is compiled at first use and run again with other
+values (`Compiled`), and rows go in and out by a model's own fields (`Table`). What is
+allowed and what is stored is still said once, by the querysets and models themselves.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+from uuid import UUID, uuid4
+
+from django.db import connection
+from django.db.models import Field, Model, QuerySet
+from django.db.models.expressions import DatabaseDefault
+from django.db.models.functions import Now
+
+M = TypeVar("M", bound=Model)
+
+Converter = Callable[[Any, Any, Any], Any]
+
+_here = threading.local()
+"""A connection belongs to its thread, and what was compiled for it too."""
+
+
+def _prepared(key: object, make: Callable[[], Any]) -> Any:
+    known: dict[object, Any] | None = getattr(_here, "known", None)
+    if known is None:
+        known = _here.known = {}
+    key = (connection.settings_dict["NAME"], connection.vendor, key)
+    if key not in known:
+        known[key] = make()
+    return known[key]
+
+
+def clock() -> str:
+    """The database's clock as SQL, as Django's `Now()` writes it."""
+    if connection.vendor == "sqlite":
+        return "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')"
+    return "STATEMENT_TIMESTAMP()"
+
+
+def as_id(value: UUID | None) -> Any:
+    """A UUID as a parameter."""
+    return value.hex if value is not None and connection.vendor == "sqlite" else value
+
+
+def from_id(value: Any) -> UUID | None:
+    """A UUID out of a row."""
+    return UUID(hex=value) if isinstance(value, str) else value
+
+
+class Table(Generic[M]):
+    """Rows of a model, in and out, as `save` and a queryset would store and read them. No signals, no parents."""
+
+    def __init__(self, model: type[M]) -> None:
+        self.model = model
+        self.name = model._meta.db_table
+        self._fields: tuple[Field[Any, Any], ...] = tuple(model._meta.concrete_fields)
+        self._attnames = [field.attname for field in self._fields]
+        self.width = len(self._fields)
+        self.columns = ", ".join(f'"{self.name}"."{field.column}"' for field in self._fields)
+        """All columns, for `SELECT` or `RETURNING`; `read` takes such a row."""
+
+    def insert(self, *rows: M) -> None:
+        """One INSERT. Unset fields with a database default, and automatic keys, are left to the database; a
+        `Now()` is its clock; all rows must be alike in that. Raises what the database raises."""
+        kinds = [_kind(field, rows[0]) for field in self._fields]
+        given = [field for field, kind in zip(self._fields, kinds, strict=True) if kind == "%s"]
+        names, marks = _prepared((self.name, "".join(kinds)), lambda: self._insert_text(kinds))
+        values = [
+            field.get_db_prep_save(field.pre_save(row, True), connection) for row in rows for field in given
+        ]
+        every = ", ".join([marks] * len(rows))
+        with connection.cursor() as cursor:
+            cursor.execute(f'INSERT INTO "{self.name}" ({names}) VALUES {every}', values)  # noqa: S608
+        for row in rows:
+            row._state.adding = False
+            row._state.db = connection.alias
+
+    def _insert_text(self, kinds: Sequence[str]) -> tuple[str, str]:
+        chosen = [(f, k) for f, k in zip(self._fields, kinds, strict=True) if k]
+        marks = ", ".join(clock() if kind == "now" else kind for _, kind in chosen)
+        return ", ".join(f'"{field.column}"' for field, _ in chosen), f"({marks})"
+
+    def read(self, values: Sequence[Any]) -> M:
+        """The row of `columns` as an instance; further values behind them are left alone."""
+        converters = _prepared((self.name, "read"), lambda: _converters(self._fields))
+        found = list(values[: self.width])
+        for place, field_converters, column in converters:
+            for convert in field_converters:
+                found[place] = convert(found[place], column, connection)
+        return self.model.from_db(connection.alias, self._attnames, found)
+
+    def assign(self, **values: Any) -> tuple[str, list[Any]]:
+        """`("name" = %s, …)` of an UPDATE and its parameters, by attribute names."""
+        by_name: Mapping[str, Field[Any, Any]] = _prepared(
+            (self.name, "names"), lambda: {field.attname: field for field in self._fields}
+        )
+        fields = [by_name[name] for name in values]
+        return (
+            ", ".join(f'"{field.column}" = %s' for field in fields),
+            [
+                field.get_db_prep_save(value, connection)
+                for field, value in zip(fields, values.values(), strict=True)
+            ],
+        )
+
+
+def _kind(field: Field[Any, Any], row: Model) -> str:
+    """How a field goes into an INSERT: left out (empty), the database's clock, or a value."""
+    value = row.__dict__.get(field.attname)
+    if isinstance(value, DatabaseDefault) or (value is None and field.primary_key):
+        return ""
+    return "now" if isinstance(value, Now) else "%s"
+
+
+def _converters(fields: Iterable[Field[Any, Any]]) -> list[tuple[int, list[Converter], Any]]:
+    out = []
+    for place, field in enumerate(fields):
+        column = field.get_col(field.model._meta.db_table)
+        found = [*connection.ops.get_db_converters(column), *column.get_db_converters(connection)]
+        if found:
+            out.append((place, found, column))
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """Compiled SQL; `params` has a name where a value is given at each run, else the constant itself."""
+
+    sql: str
+    params: tuple[tuple[str | None, Any], ...]
+    converters: list[tuple[int, list[Converter], Any]]
+
+
+class Compiled(Generic[M]):
+    """A queryset compiled once per connection, run with other values.
+
+    Args:
+        build: the queryset; called once with stand-ins, so it must not look at the values it is given.
+        names: of the values, in the order in which `build` and `rows` take them; each is a UUID,
+            or with `name:text` a string. None is not a value: it would be other SQL.
+
+    The queryset selects whole rows of its model, and annotations behind them, without `select_related`.
+    """
+
+    def __init__(self, build: Callable[..., QuerySet[M]], *names: str) -> None:
+        self._build = build
+        self._names = [name.partition(":")[0] for name in names]
+        self._texts = [name.endswith(":text") for name in names]
+        self._table: Table[M] | None = None
+
+    def sql(self, *values: Any) -> tuple[str, list[Any]]:
+        """The text and its parameters, to stand inside another statement."""
+        text = self._text()
+        named = dict(zip(self._names, values, strict=True))
+        return text.sql, [
+            constant if name is None else _adapted(named[name]) for name, constant in text.params
+        ]
+
+    def rows(self, *values: Any) -> list[tuple[M, list[Any]]]:
+        """Every row with the values of its annotations."""
+        sql, params = self.sql(*values)
+        with connection.cursor() as cursor:
+            cursor.execute(sql, params)
+            found = cursor.fetchall()
+        if not found:
+            return []
+        table, text = self._rows_of(), self._text()
+        width = table.width
+        out = []
+        for row in found:
+            extra = list(row[width:])
+            for place, converters, expression in text.converters:
+                for convert in converters:
+                    extra[place - width] = convert(extra[place - width], expression, connection)
+            out.append((table.read(row), extra))
+        return out
+
+    def first(self, *values: Any) -> tuple[M, list[Any]] | None:
+        found = self.rows(*values)
+        return found[0] if found else None
+
+    def _rows_of(self) -> Table[M]:
+        assert self._table is not None
+        return self._table
+
+    def _text(self) -> _Text:
+        text: _Text = _prepared(self, self._compile)
+        return text
+
+    def _compile(self) -> _Text:
+        stand_ins: list[Any] = [f"stand-in-{uuid4()}" if text else uuid4() for text in self._texts]
+        queryset = self._build(*stand_ins)
+        self._table = Table(queryset.model)
+        compiler = queryset.query.get_compiler(connection=connection)
+        sql, params = compiler.as_sql()
+        names = {_adapted(value): name for value, name in zip(stand_ins, self._names, strict=True)}
+        assert {names.get(p) for p in params if _hashable(p)} >= set(self._names), "a value is not in the SQL"
+        width = self._table.width
+        late = [
+            (place, converters, expression)
+            for place, (converters, expression) in compiler.get_converters(
+                [expression for expression, *_ in compiler.select]
+            ).items()
+            if place >= width
+        ]
+        return _Text(sql, tuple((names.get(p) if _hashable(p) else None, p) for p in params), late)
+
+
+def _adapted(value: Any) -> Any:
+    return as_id(value) if isinstance(value, UUID) else value
+
+
+def _hashable(value: Any) -> bool:
+    return isinstance(value, (str, int, UUID))
