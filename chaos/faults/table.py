@@ -1,0 +1,53 @@
+"""The table: name, what it does, where it makes sense, which plays it is done to, how recovery is told."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Literal
+
+from ..cluster import Topology
+from ..play import Play
+from ..plays import mixed_play
+from ..scene import Scene
+from . import processes
+
+BOTH: tuple[Topology, ...] = ("embedded", "scaled")
+SCALED: tuple[Topology, ...] = ("scaled",)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A row.
+
+    Attributes:
+        strike: does the damage while the runs go, and undoes it; it is over when that returns.
+        recovery: from the strike to the `resumed` of the last run that was taken over; or from the
+            end of the fault to the next chunk that is drawn.
+        allowed: parts of log lines that this fault explains.
+        all_complete: no run may end otherwise.
+    """
+
+    name: str
+    strike: Callable[[Scene], Awaitable[None]]
+    topologies: tuple[Topology, ...] = BOTH
+    play: Callable[[Random, str], Play] = mixed_play
+    recovery: Literal["resumed", "next"] = "resumed"
+    allowed: tuple[str, ...] = ()
+    all_complete: bool = True
+    runs: tuple[int, int] = (2, 5)
+
+
+FAULTS: dict[str, Fault] = {
+    fault.name: fault
+    for fault in (
+        Fault("worker_kill", processes.worker_kill),
+        Fault("worker_kill_at_point", processes.worker_kill_at_point),
+        Fault("worker_stop", processes.worker_stop),
+        Fault("worker_stop_at_point", processes.worker_stop_at_point),
+        Fault("worker_term", processes.worker_term),
+        Fault("rolling_restart", processes.rolling_restart),
+        Fault("web_kill", processes.web_kill, recovery="next"),
+    )
+}
