@@ -17,7 +17,7 @@ from workspaces.limits import limit_hit
 
 from ..access import access_run
 from ..database import in_database
-from ..follow import read_log
+from ..log import Piece, read_log
 from ..schemas import ChunkList, ResumeBody, Run, RunCancelled, RunResumed
 from ..services.run_cancel import run_cancel
 from ..services.run_resume import run_resume
@@ -58,7 +58,7 @@ async def run_chunks(
     return listed(items, str(items[-1]["seq"]) if len(rows) > limit else None)
 
 
-def _run_chunks(actor: Actor, run_id: str, after: int, limit: int) -> list[tuple[int, str, str]]:
+def _run_chunks(actor: Actor, run_id: str, after: int, limit: int) -> list[Piece]:
     return read_log(access_run(actor, run_id).pk, after, limit)
 
 

@@ -15,7 +15,8 @@ from conversations.database import close_threads, in_database
 from conversations.engine import runner
 from conversations.engine.start import EngineHost
 from conversations.follow import follow
-from conversations.models import Run, RunChunk
+from conversations.log import whole_log
+from conversations.models import Run
 from nexus_core.agent import ModelAgent
 from nexus_core.fallback import Route
 from nexus_core.providers.scripted import ScriptedProvider, Turn
@@ -73,10 +74,7 @@ async def chunks_of(run_id: UUID, after: int = 0) -> list[tuple[int, dict[str, o
 
 
 async def stored(run_id: UUID) -> list[tuple[int, dict[str, object]]]:
-    rows = await in_database(
-        lambda: list(RunChunk.objects.filter(run_id=run_id).order_by("seq").values_list("seq", "wire"))
-    )
-    return [(seq, orjson.loads(wire)) for seq, wire in rows]
+    return [(seq, orjson.loads(wire)) for seq, _, wire in await in_database(whole_log, run_id)]
 
 
 async def reloaded(run: Run) -> Run:
