@@ -5,6 +5,7 @@ The tallies belong to the log writer's thread: one addition per flush and run, n
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -23,6 +24,8 @@ from nexus_core.ports import ToolRecord
 from workspaces.instruments import LONG_SECONDS, OTHER, QUICK_SECONDS, FewLabels, Tally, seconds
 
 from .models import Run
+
+log = logging.getLogger(__name__)
 
 SHIPPED = frozenset(agent.slug for agent in AGENTS)
 READ_SECONDS = 5.0
@@ -77,6 +80,32 @@ def run_ended(run: Run) -> None:
         run_seconds.labels(run.status).observe((run.finished_at - run.started_at).total_seconds())
     if run.first_token_ms is not None:
         first_token_seconds.labels(provider).observe(seconds(run.first_token_ms))
+    _log_end(run)
+
+
+def _log_end(run: Run) -> None:
+    """One line for each run, a failed one's too: whoever ran it, how it ended, what it took."""
+    said: dict[str, Any] = {
+        "run_id": str(run.pk),
+        "conversation_id": str(run.conversation_id),
+        "workspace_id": str(run.workspace_id),
+        "agent_id": run.agent_slug,
+        "status": run.status,
+        "provider": run.provider,
+        "model": run.model,
+        "code": run.error_code,
+        "stop_reason": run.stop_reason,
+        "first_token_ms": run.first_token_ms,
+        "tokens": run.tokens_input
+        + run.tokens_output
+        + run.tokens_cache_read
+        + run.tokens_cache_write
+        + run.tokens_reasoning,
+    }
+    level = logging.WARNING if run.status == Run.Status.FAILED else logging.INFO
+    log.log(
+        level, "run ended", extra={name: value for name, value in said.items() if value not in (None, "")}
+    )
 
 
 def told(chunk: MetadataChunk) -> None:

@@ -20,6 +20,7 @@ from conversations.database import in_database
 from conversations.engine.recorder import storable, storable_json
 from workspaces.access import Actor
 from workspaces.auth import authenticate_http
+from workspaces.context import bind_actor, bind_named
 from workspaces.limits import limit_hit
 
 from .api_errors import error_response
@@ -41,7 +42,11 @@ class Door:
         self._guard = guard
 
     async def __call__(self, request: HttpRequest) -> Actor:
-        return await in_database(self._enter, request)
+        if request.resolver_match is not None:
+            bind_named(request.resolver_match.kwargs)
+        actor = await in_database(self._enter, request)
+        bind_actor(actor)  # what was bound in the thread stayed there
+        return actor
 
     def _enter(self, request: HttpRequest) -> Actor:
         actor = authenticate_http(request)

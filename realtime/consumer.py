@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from nexus_core.errors import UNEXPECTED_MESSAGE, NexusError
 from workspaces.access import Actor
 from workspaces.auth import authenticate_scope
+from workspaces.context import bind_actor, bind_new, bound
 
 from . import instruments, presence
 from .frames import CLIENT_FRAMES, Frame, client_frame, make_frame
@@ -58,6 +59,7 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.scope, self.base_send = scope, send
         self.connection_id = uuid.uuid4().hex
+        bind_new(connection_id=self.connection_id)
         self._rooms: set[str] = set()
         self._held: list[tuple[str, Sequence[Frame]]] | None = None
         self._held_bytes = 0
@@ -99,6 +101,7 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
             log.info("socket refused: %s", refusal.code)
             await self.base_send({"type": "websocket.close", "code": CLOSE_LOGIN})
             return False
+        bind_actor(self.actor)
         offered = self.scope.get("subprotocols") or []
         accept: dict[str, Any] = {"type": "websocket.accept"}
         if "nexus.v1" in offered:
@@ -151,7 +154,7 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
             return
         self._closing = code
         instruments.socket_closes.labels(str(code)).inc()
-        log.info("socket %s closes with %s", self.connection_id, code)
+        log.info("socket closes with %s", code, extra={"code": code})
         self.outbox.close()
         self.closer = asyncio.create_task(self._close(code), name="socket-close")
 
@@ -274,7 +277,9 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
         self._held, self._held_bytes, self._follow_after = [], 0, []
         rooms = set(self._rooms)
         try:
-            answer = await handler(self, parsed)
+            named = {"conversation_id": getattr(parsed, "conversation_id", None)}
+            with bound(**named, run_id=getattr(parsed, "run_id", None)):
+                answer = await handler(self, parsed)
             if answer is not None:
                 type_ = answer.pop("type")
                 if frame_id is not None:

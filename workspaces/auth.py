@@ -24,6 +24,7 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.utils import timezone
 
 from .access import Actor, Forbidden, NotFound, Unauthorized, actor_for
+from .context import bind_actor
 from .models import ApiToken, User
 from .origin import origin_allowed
 from .secrets import digest
@@ -116,6 +117,7 @@ def _check_csrf(request: HttpRequest) -> None:
 
 def _remember(request: HttpRequest, actor: Actor) -> Actor:
     request.actor = actor  # type: ignore[attr-defined]
+    bind_actor(actor)
     return actor
 
 

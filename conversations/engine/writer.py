@@ -27,6 +27,7 @@ from realtime.frames import Frame, make_frame
 from realtime.publish import publish
 from realtime.rooms import conversation_room
 from workspaces.failpoints import failpoint
+from workspaces.context import bound
 from workspaces.instruments import database_errors
 
 from ..database import tidy_connection
@@ -152,7 +153,9 @@ class LogWriter:
                 try:
                     outcome += _commit([batch])
                 except Error as poison:
-                    log.error("log writer: run %s cannot be stored: %s", batch.run_id, poison)
+                    # Its words would quote the rows.
+                    with bound(run_id=batch.run_id, conversation_id=batch.conversation_id):
+                        log.error("log writer: a run cannot be stored: %s", type(poison).__name__)
                     outcome.append((batch, poison))
         self.commits += 1
         flush_seconds.observe(time.perf_counter() - began)

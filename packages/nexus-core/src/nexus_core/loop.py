@@ -95,7 +95,7 @@ async def run_loop(
     except RunFenced:
         raise
     except NexusError as error:
-        _log.info("run %s failed: %s", context.run_id, error.code)
+        _log.debug("the run failed: %s", error.code)  # its host and its chunks say so
         status, run.stop_reason = "failed", "refusal" if isinstance(error, Refused) else "error"
         yield ErrorChunk(error.message, error.code, error.retryable)
     if run.waiting:

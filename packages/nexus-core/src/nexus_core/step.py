@@ -105,8 +105,10 @@ class ModelStep:
                 if error is None:
                     return
                 if request.visible:
+                    _tell(error, failures + 1)
                     raise error
                 failures += 1
+                _tell(error, failures)
                 if not self._retry.again(error, failures):
                     break
                 delay = self._retry.delay(error, failures)
@@ -304,6 +306,21 @@ def _signed(part: Part, provider: str) -> Part:
     if isinstance(part, TextPart | ReasoningPart | ToolCallPart) and not part.provider:
         return replace(part, provider=provider)
     return part
+
+
+def _tell(error: LLMError, number: int) -> None:
+    """One line for a request that failed; what the provider said may quote the prompt and stays out."""
+    _log.warning(
+        "a provider request failed: %s",
+        error.code,
+        extra={
+            "provider": error.provider,
+            "model": error.model,
+            "code": error.code,
+            "http_status": error.status,
+            "attempt": number,
+        },
+    )
 
 
 async def _sleep(ports: Ports, seconds: float) -> None:
