@@ -8,7 +8,9 @@ export const clock = {
   start: () => mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"], now: Date.now() }),
   stop: () => mock.timers.reset(),
   /** Moves on at once; what promises do follows later. */
-  move: (ms) => mock.timers.tick(ms),
+  move(ms) {
+    for (let left = ms; left > 0; left -= STEP_MS) mock.timers.tick(Math.min(STEP_MS, left));
+  },
   /** Moves on step by step, and lets promises do their part after each. */
   async pass(ms) {
     await flush();
@@ -17,4 +19,6 @@ export const clock = {
       await flush();
     }
   },
+  /** The machine sleeps, or the page is frozen: afterwards all timers that were due fire in one moment, late. */
+  sleep: (ms) => mock.timers.tick(ms),
 };

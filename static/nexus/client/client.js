@@ -11,8 +11,16 @@ import { liveRuns, thread } from "./thread.js";
 
 /** How long a question to the server may stay without an answer, ms. */
 const ANSWER_MS = 20_000;
+/** A timer this much behind its time slept: the answer may lie unread in the socket, ms. */
+const LATE_MS = 4_000;
+/** How often it is looked whether something is missing, ms. */
+const HEAL_MS = 2_000;
 /** A replay that brought nothing is asked for again, ms. */
 const REPLAY_MS = 4_000;
+/** A run that says nothing for so long is asked for what may have been lost; doubled each time, up to the second, ms. */
+const STILL_MS = [15_000, 120_000];
+/** After a reload a message that may have arrived is not shown a second time before the server was asked, ms. */
+const QUIET_MS = 2_000;
 
 /** A refusal by the server, with its code for a program and its message for a person. */
 export class NexusError extends Error {
@@ -26,7 +34,15 @@ export class NexusError extends Error {
 export class NexusClient extends EventTarget {
   #waiting = new Map();
   #nextId = 1;
+  /** Per run: {at, from, wait}, when its log was asked for last, after which seq, and how long nothing may come. */
   #replays = new Map();
+  /** Ids of replays on their way: a refusal of one is nobody's error. */
+  #replayIds = new Set();
+  /** clientIds on their way. */
+  #flying = new Set();
+  /** Runs for whose missing message the conversation was read again. */
+  #reread = new Set();
+  #healer = null;
   #presence = { activity: "viewing" };
   #subscribedTo = null;
   /** Promises of messages that wait for the link, by clientId. */
@@ -42,8 +58,9 @@ export class NexusClient extends EventTarget {
    * @param {Storage|null} [options.storage] keeps unsent messages over a reload; null keeps them in memory
    * @param {Link} [options.link] for tests
    * @param {() => Promise<string>} [options.probe] see `Link`
+   * @param {EventTarget} [options.events] where the browser tells what other tabs stored
    */
-  constructor({ url, workspace, ticket, conversationId = null, initial = null, storage = null, link = null, probe = null } = {}) {
+  constructor({ url, workspace, ticket, conversationId = null, initial = null, storage = null, link = null, probe = null, events = globalThis } = {}) {
     super();
     const protocols = ticket ? ["nexus.v1", `ticket.${ticket}`] : ["nexus.v1"];
     this.link = link ?? new Link({ url: address(url, workspace), protocols, probe });
@@ -56,10 +73,11 @@ export class NexusClient extends EventTarget {
     }
     this.outbox = new Outbox(storage, `nexus.outbox.${this.state.user?.id ?? "me"}.${this.state.workspace?.slug ?? ""}`);
     this.#restorePending();
-    this.link.addEventListener("open", () => this.#opened());
+    this.link.addEventListener("open", (event) => this.#opened(event.detail.frame));
     this.link.addEventListener("frame", (event) => this.#received(event.detail.frame));
     this.link.addEventListener("lost", (event) => this.#lost(event.detail.code));
     this.link.addEventListener("status", (event) => this.#emit("connection", event.detail));
+    if (storage) events.addEventListener?.("storage", (event) => this.#droppedElsewhere(this.outbox.dropped(event)));
   }
 
   // --- what there is -------------------------------------------------------------------------------------
@@ -91,11 +109,15 @@ export class NexusClient extends EventTarget {
   // --- what can be done ----------------------------------------------------------------------------------
 
   connect() {
+    this.#healer ??= setInterval(() => this.#heal(), HEAL_MS);
+    setTimeout(() => this.#showQuiet(), QUIET_MS);
     this.link.open();
     return this;
   }
 
   close() {
+    clearInterval(this.#healer);
+    this.#healer = null;
     this.link.close();
   }
 
@@ -124,9 +146,10 @@ export class NexusClient extends EventTarget {
    * @param {string} [options.regenerateMessageId] the answer to write anew
    * @param {string} [options.replaces] the edited message, which is not shown while the new one is on its way
    * @param {string} [options.model]
+   * @param {boolean} [options.temporary] a new conversation is in no list and removed after a day
    * @returns {Promise<{runId: string, conversationId: string, messageId: string}>} rejects with `NexusError` when refused
    */
-  sendMessage(input, { agentId, policy, parentMessageId, regenerateMessageId, replaces, model, files = [] } = {}) {
+  sendMessage(input, { agentId, policy, parentMessageId, regenerateMessageId, replaces, model, temporary, files = [] } = {}) {
     const message = {
       clientId: newClientId(),
       conversationId: this.conversationId,
@@ -137,6 +160,7 @@ export class NexusClient extends EventTarget {
       regenerateMessageId,
       replaces,
       model,
+      temporary: temporary || undefined,
       files,
       text: textOf(input),
       at: Date.now(),
@@ -190,6 +214,12 @@ export class NexusClient extends EventTarget {
     this.dispatch({ type: "local.choose", fork, messageId });
   }
 
+  /** This person has seen the messages up to that number; without one, all. Their other tabs hear it too. */
+  markRead(number) {
+    if (!this.conversationId) return Promise.resolve(null);
+    return this.request(prune({ type: "conversation.read", conversationId: this.conversationId, number }));
+  }
+
   /** Tells the others what this person does; repeated by `beat()` and after a reconnect. */
   setPresence(presence) {
     this.#presence = { ...presence };
@@ -217,13 +247,20 @@ export class NexusClient extends EventTarget {
   request(frame) {
     const id = `c${this.#nextId++}`;
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#waiting.delete(id);
-        reject(new NexusError("timeout", "The server did not answer. Try again."));
-      }, ANSWER_MS);
-      this.#waiting.set(id, { resolve, reject, timer });
+      const waiting = { resolve, reject, type: frame.type, timer: null };
+      const wait = (ms) => {
+        const due = Date.now() + ms;
+        waiting.timer = setTimeout(() => {
+          // After a sleep the answer may lie unread in the socket, or the link is dead and about to say so.
+          if (Date.now() - due > LATE_MS) return wait(LATE_MS);
+          this.#waiting.delete(id);
+          reject(new NexusError("timeout", "The server did not answer. Try again."));
+        }, ms);
+      };
+      wait(ANSWER_MS);
+      this.#waiting.set(id, waiting);
       if (this.link.send({ ...frame, id })) return;
-      clearTimeout(timer);
+      clearTimeout(waiting.timer);
       this.#waiting.delete(id);
       reject(new NexusError("offline", "You are offline. Try again when the connection is back."));
     });
@@ -239,61 +276,132 @@ export class NexusClient extends EventTarget {
   // --- inside --------------------------------------------------------------------------------------------
 
   async #transmit(message) {
-    const { clientId, agentId, input, policy, conversationId, parentMessageId, regenerateMessageId, model } = message;
+    const { clientId, agentId, input, policy, conversationId, parentMessageId, regenerateMessageId, model, temporary } = message;
+    this.#flying.add(clientId);
     try {
-      const frame = { type: "run.start", clientId, agentId, input, policy, parentMessageId, regenerateMessageId, model };
+      const frame = { type: "run.start", clientId, agentId, input, policy, parentMessageId, regenerateMessageId, model, temporary };
       if (conversationId) frame.conversationId = conversationId;
       const answer = await this.request(prune(frame));
+      this.#flying.delete(clientId);
       this.outbox.drop(clientId);
+      if (!this.#isHere(message)) {
+        this.link.send({ type: "unsubscribe", conversationId: answer.conversationId });
+        return answer;
+      }
       this.dispatch({ ...answer, clientId, agentId });
       if (!this.conversationId) this.conversationId = answer.conversationId;
       if (this.#subscribedTo !== answer.conversationId) await this.subscribe(answer.conversationId);
       return answer;
     } catch (error) {
+      this.#flying.delete(clientId);
       if (error.code === "offline" || error.code === "timeout" || error.code === "lost") {
         // Not a refusal: the message stays in the outbox and goes again when the link is back.
-        if (this.link.isOpen) return this.resend(clientId);
+        if (this.link.isOpen) return this.#transmit(message);
         return new Promise((resolve, reject) => this.#later.set(clientId, { resolve, reject }));
       }
-      this.outbox.drop(clientId);
-      this.outbox.put({ ...message, status: "failed", error: { code: error.code, message: error.message } });
-      this.dispatch({ type: "local.pending-failed", clientId, error: { code: error.code, message: error.message } });
+      this.outbox.put({ ...message, quiet: false, status: "failed", error: { code: error.code, message: error.message } });
+      if (this.#isHere(message)) this.dispatch({ type: "local.pending-failed", clientId, error: { code: error.code, message: error.message } });
       throw error;
     }
+  }
+
+  /** Whether a message belongs to what this page shows; of the others only the outbox knows. */
+  #isHere(message) {
+    return this.state.pending.some((one) => one.clientId === message.clientId);
   }
 
   #restorePending() {
     for (const message of this.outbox.of(this.conversationId)) {
       const stale = Date.now() - message.at > AUTO_SEND_MS;
       const error = message.error ?? (stale ? { code: "not_sent", message: "This message was not sent. It is kept here." } : null);
-      this.state = reduce(this.state, { type: "local.pending", message: { ...message, status: error ? "failed" : "sending", error } });
+      this.state = reduce(this.state, { type: "local.pending", message: { ...message, quiet: !error, status: error ? "failed" : "sending", error } });
     }
   }
 
-  async #opened() {
+  /** What was held back after a reload is shown when the server could not be asked in time. */
+  #showQuiet() {
+    for (const message of this.state.pending) if (message.quiet) this.dispatch({ type: "local.pending", message: { ...message, quiet: false } });
+  }
+
+  /** Another tab of this person sent the message, or removed it. */
+  #droppedElsewhere(clientId) {
+    const known = clientId && this.state.pending.find((one) => one.clientId === clientId);
+    if (!known || known.status === "accepted" || this.#flying.has(clientId)) return;
+    this.dispatch({ type: "local.pending-dropped", clientId });
+    this.#later.delete(clientId);
+  }
+
+  /**
+   * The link is there: first what waits to be sent, so that nothing is shown twice when the conversation comes with
+   * it, then the conversation.
+   */
+  async #opened(welcome) {
+    if (this.#isSomebodyElse(welcome)) return;
     this.#subscribedTo = null;
     this.#replays.clear();
+    this.#replayIds.clear();
+    this.#reread.clear();
     this.beat();
-    if (this.conversationId) {
+    if (this.conversationId) this.#subscribedTo = this.conversationId;
+    this.#flush();
+    if (this.conversationId) await this.#reopen();
+  }
+
+  /** Opens the conversation again, however long the server needs; only its refusal is told. */
+  async #reopen() {
+    for (;;) {
       try {
-        await this.subscribe(this.conversationId);
+        return await this.subscribe(this.conversationId);
       } catch (error) {
-        if (error.code !== "lost") this.dispatch({ type: "error", code: error.code, message: error.message });
-        return;
+        if (error.code === "timeout" && this.link.isOpen) continue;
+        if (error.code === "lost" || error.code === "offline" || error.code === "timeout") return;
+        return this.dispatch({ type: "error", code: error.code, message: error.message });
       }
     }
-    for (const message of this.state.pending.filter((one) => one.status === "sending")) {
+  }
+
+  /** Sends what waits: this conversation's, and what other tabs and pages of this person left in the outbox. */
+  #flush() {
+    for (const message of this.state.pending) {
+      if (message.status !== "sending" || this.#flying.has(message.clientId)) continue;
       const later = this.#later.get(message.clientId);
       this.#later.delete(message.clientId);
-      this.#transmit(message).then(later?.resolve, later?.reject ?? (() => {}));
+      this.#transmit(message).then(later?.resolve ?? (() => {}), later?.reject ?? (() => {}));
+    }
+    for (const message of this.outbox.messages) {
+      if (message.status !== "sending" || this.#isHere(message) || this.#flying.has(message.clientId)) continue;
+      if (Date.now() - message.at > AUTO_SEND_MS) continue;
+      this.#transmit(message).then(
+        (answer) => this.#emit("sent", { message, answer }),
+        () => {},
+      );
+    }
+  }
+
+  /** Looks for what never came: the end of a run, a piece behind a gap, the question of an answer. */
+  #heal() {
+    if (!this.link.isOpen || this.#subscribedTo === null || this.#subscribedTo !== this.state.conversation?.id) return;
+    const now = Date.now();
+    for (const run of Object.values(this.state.runs)) {
+      if (run.superseded || (run.conversationId && run.conversationId !== this.#subscribedTo)) continue;
+      const behind = run.gapAt > run.lastSeq || (run.lastSeq > 0 && run.storedSeq > run.lastSeq);
+      if (!isLive(run) && !behind) continue;
+      const asked = this.#replays.get(run.id) ?? { at: now, from: run.lastSeq, wait: STILL_MS[0] };
+      if (asked.from !== run.lastSeq) Object.assign(asked, { at: now, from: run.lastSeq, wait: STILL_MS[0] });
+      this.#replays.set(run.id, asked);
+      if (now - asked.at >= (behind ? REPLAY_MS : asked.wait)) this.#askReplay(run);
+      if (run.promptId && !this.state.messages[run.promptId] && run.lastSeq > 0 && !this.#reread.has(run.id)) {
+        this.#reread.add(run.id);
+        this.#reopen();
+      }
     }
   }
 
   #lost(code) {
-    for (const { reject, timer } of this.#waiting.values()) {
+    for (const { reject, timer, type } of this.#waiting.values()) {
       clearTimeout(timer);
-      // 4009 answers the frame that was too large: to send it again would close the socket again.
-      reject(code === 4009 ? new NexusError("frame_too_large", "This message is too long to send.") : new NexusError("lost", "The connection was lost."));
+      // 4009 answers the message that was too large: to send it again would close the socket again.
+      reject(code === 4009 && type === "run.start" ? new NexusError("frame_too_large", "This message is too long to send.") : new NexusError("lost", "The connection was lost."));
     }
     this.#waiting.clear();
   }
@@ -304,7 +412,9 @@ export class NexusClient extends EventTarget {
       this.#waiting.delete(frame.id);
       clearTimeout(waiting.timer);
     }
+    if (this.link.status === "closed") return;
     if (frame.type === "error") {
+      if (this.#refusedReplay(frame)) return;
       if (waiting) waiting.reject(new NexusError(frame.code, frame.message));
       else this.dispatch(frame);
       return;
@@ -313,6 +423,15 @@ export class NexusClient extends EventTarget {
     else this.dispatch(frame);
     if (waiting) waiting.resolve(frame);
     this.#emit("frame", { frame });
+  }
+
+  /** Somebody else logged in here meanwhile: this page and what waits in it are not theirs. */
+  #isSomebodyElse({ user, workspace }) {
+    const { state } = this;
+    if ((!state.user?.id || state.user.id === user?.id) && (!state.workspace?.id || state.workspace.id === workspace?.id)) return false;
+    this.close();
+    this.#emit("somebody-else", { user });
+    return true;
   }
 
   #receivedChunk(frame) {
@@ -327,13 +446,21 @@ export class NexusClient extends EventTarget {
     if (run.gapAt > run.lastSeq) this.#askReplay(run);
   }
 
-  /** At a gap: what is missing is asked for once, and again only if nothing came for a while. */
+  /** What is missing is asked for once, and again only if nothing came for a while. */
   #askReplay(run) {
     const asked = this.#replays.get(run.id);
-    if (asked && Date.now() - asked.at < REPLAY_MS) return;
-    this.#replays.set(run.id, { at: Date.now() });
-    this.link.send({ type: "replay", runId: run.id, after: run.lastSeq });
-    this.#emit("gap", { runId: run.id, missing: run.gapAt - run.lastSeq - 1 });
+    const behind = run.gapAt > run.lastSeq;
+    if (asked?.asked && Date.now() - asked.at < REPLAY_MS) return;
+    const id = `r${this.#nextId++}`;
+    this.#replayIds.add(id);
+    if (!this.link.send({ type: "replay", id, runId: run.id, after: run.lastSeq })) return;
+    this.#replays.set(run.id, { at: Date.now(), from: run.lastSeq, asked: true, wait: Math.min((asked?.wait ?? STILL_MS[0]) * (behind ? 1 : 2), STILL_MS[1]) });
+    if (behind) this.#emit("gap", { runId: run.id, missing: run.gapAt - run.lastSeq - 1 });
+  }
+
+  /** A run that may not be read any more, or a server in trouble: it is asked later, and nobody is told. */
+  #refusedReplay(frame) {
+    return this.#replayIds.delete(frame.id);
   }
 
   #emit(type, detail) {

@@ -1,6 +1,9 @@
 /**
  * One WebSocket that is always on its way back: reconnects with jitter, pings, and gives a silent link up.
  *
+ * Timers stand still while a machine sleeps or a page is frozen. One that fires late is therefore no proof of
+ * anything: the link is asked again, with little patience, instead of being given up unheard.
+ *
  * It knows frames only as objects with a `type`. What they mean is the client's.
  *
  * Events (`CustomEvent`): `frame` {frame} · `open` {frame: welcome} · `status` {status, code, retryAt}.
@@ -8,8 +11,11 @@
  * `forbidden` (4403) · `closed` (by us).
  */
 
-/** Times in ms. From PROTOCOL: a ping every 20 s, a silent link is given up 10 s later. */
-export const TIMES = { ping: 20_000, silence: 10_000, wake: 3_000, firstRetry: 500, maxRetry: 15_000, flooded: 10_000, handshake: 15_000 };
+/**
+ * Times in ms. From PROTOCOL: a ping every 20 s, a silent link is given up 10 s later. `late`: a timer so much behind
+ * its time slept; `look`: how often that is looked for; `steady`: a link that lived shorter did not really come back.
+ */
+export const TIMES = { ping: 20_000, silence: 10_000, wake: 3_000, firstRetry: 500, maxRetry: 15_000, flooded: 10_000, handshake: 15_000, steady: 10_000, look: 5_000, late: 4_000 };
 
 export const CLOSE = { signedOut: 4401, forbidden: 4403, flooded: 4429, tooLarge: 4009, tooSlow: 4008, restart: 4012 };
 
@@ -25,6 +31,7 @@ export class Link extends EventTarget {
   #timers = new Map();
   #failures = 0;
   #stopped = true;
+  #since = 0;
 
   /**
    * @param {object} options
@@ -55,12 +62,14 @@ export class Link extends EventTarget {
   open() {
     if (!this.#stopped) return;
     this.#stopped = false;
+    this.#look();
     this.#connect();
   }
 
   /** Closes for good, until `open()`. */
   close() {
     this.#stopped = true;
+    this.#clear("look");
     this.#drop(1000);
     this.#setStatus("closed");
   }
@@ -72,11 +81,16 @@ export class Link extends EventTarget {
     this.#connect();
   }
 
-  /** After sleep or a change of network: a dead link must show itself within a few seconds. */
+  /**
+   * After sleep, a change of network, or when the page is looked at again: a dead link must show itself within a few
+   * seconds. One that was turned away asks whether the door is open again, say after a log-in in another tab.
+   */
   wake() {
+    if (this.status === "signed-out" || this.status === "forbidden") return this.#askAgain();
     if (this.#stopped) return;
     if (this.status === "live") this.#sendPing(TIMES.wake);
-    else this.retryNow();
+    else if (this.status === "offline") this.retryNow();
+    else if (this.clock.now() - this.#since > TIMES.wake) this.#startOver();
   }
 
   /**
@@ -90,10 +104,11 @@ export class Link extends EventTarget {
   }
 
   #connect() {
+    this.#since = this.clock.now();
     this.#setStatus("connecting");
     const socket = new this.WebSocket(this.url, this.protocols);
     this.#socket = socket;
-    this.#after("silence", TIMES.handshake, () => this.#giveUp(socket));
+    this.#after("silence", TIMES.handshake, (late) => (late ? this.#startOver() : this.#giveUp(socket)));
     socket.onmessage = (event) => this.#heard(socket, event.data);
     socket.onclose = (event) => this.#closed(socket, event.code);
     socket.onerror = () => {};
@@ -109,7 +124,7 @@ export class Link extends EventTarget {
       return; // not ours; the server's frames are JSON objects
     }
     if (frame.type === "welcome") {
-      this.#failures = 0;
+      this.#since = this.clock.now();
       this.retryAt = null;
       this.#setStatus("live");
       this.#schedulePing();
@@ -119,16 +134,35 @@ export class Link extends EventTarget {
   }
 
   #schedulePing() {
-    this.#after("ping", TIMES.ping, () => {
-      this.#sendPing(TIMES.silence);
+    this.#after("ping", TIMES.ping, (late) => {
+      this.#sendPing(late ? TIMES.wake : TIMES.silence);
       this.#schedulePing();
     });
   }
 
+  /** A ping that waits for its answer is not given more time by another one. */
   #sendPing(patience) {
     const socket = this.#socket;
-    if (!this.send({ type: "ping" })) return;
-    this.#after("silence", patience, () => this.#giveUp(socket));
+    if (!this.isOpen || socket.readyState !== 1) return;
+    const waiting = this.#timers.get("silence");
+    if (!waiting || waiting.due > this.clock.now() + patience) {
+      this.#after("silence", patience, (late) => (late ? this.#sendPing(TIMES.wake) : this.#giveUp(socket)));
+    }
+    this.send({ type: "ping" });
+  }
+
+  /** An attempt that hangs, from before a sleep or in a network that is gone, is left for a new one. */
+  #startOver() {
+    this.#drop(1000);
+    this.#connect();
+  }
+
+  /** Notices that time has jumped: the machine slept, or the page was frozen, and no event said so. */
+  #look() {
+    this.#after("look", TIMES.look, (late) => {
+      this.#look();
+      if (late) this.wake();
+    });
   }
 
   /** A socket that does not answer is not waited for: its close may take minutes. */
@@ -156,6 +190,7 @@ export class Link extends EventTarget {
   #closed(socket, code) {
     if (socket !== this.#socket) return;
     const wasLive = this.status === "live";
+    const steady = wasLive && this.clock.now() - this.#since >= TIMES.steady;
     this.lastCode = code;
     this.#socket = null;
     this.#clear("ping");
@@ -164,7 +199,7 @@ export class Link extends EventTarget {
     if (this.#stopped) return;
     if (code === CLOSE.signedOut) return this.#end("signed-out", code);
     if (code === CLOSE.forbidden) return this.#end("forbidden", code);
-    this.#failures = wasLive ? 0 : this.#failures + 1;
+    this.#failures = steady ? 0 : this.#failures + 1;
     this.#retryIn(this.#delay(code, wasLive), code);
     if (!wasLive && this.#failures >= 2 && this.probe) this.#askWhy();
   }
@@ -178,15 +213,24 @@ export class Link extends EventTarget {
     }
   }
 
+  /** The door was shut: a session may have come back meanwhile. */
+  async #askAgain() {
+    if (!this.probe || (await this.probe().catch(() => "down")) !== "ok") return;
+    if (this.status !== "signed-out" && this.status !== "forbidden") return;
+    this.#failures = 0;
+    this.open();
+  }
+
   #end(status, code) {
     this.#stopped = true;
+    this.#clear("look");
     this.#setStatus(status, code);
   }
 
   /** Full jitter over an exponential window, so that a restart does not bring everyone back in one moment. */
   #delay(code, wasLive) {
     if (code === CLOSE.flooded) return TIMES.flooded * (1 + this.clock.random());
-    if (code === CLOSE.tooSlow && wasLive) return TIMES.firstRetry * this.clock.random();
+    if (code === CLOSE.tooSlow && wasLive && this.#failures < 2) return TIMES.firstRetry * this.clock.random();
     const window = Math.min(TIMES.maxRetry, TIMES.firstRetry * 2 ** Math.max(1, this.#failures));
     return TIMES.firstRetry / 2 + window * this.clock.random();
   }
@@ -202,14 +246,20 @@ export class Link extends EventTarget {
     this.dispatchEvent(new CustomEvent("status", { detail: { status, code, retryAt: this.retryAt } }));
   }
 
+  /** `fn(late)`: whether it was called much later than asked for. */
   #after(name, ms, fn) {
     this.#clear(name);
-    this.#timers.set(name, this.clock.setTimeout(fn, ms));
+    const due = this.clock.now() + ms;
+    const id = this.clock.setTimeout(() => {
+      this.#timers.delete(name);
+      fn(this.clock.now() - due > TIMES.late);
+    }, ms);
+    this.#timers.set(name, { id, due });
   }
 
   #clear(name) {
     if (!this.#timers.has(name)) return;
-    this.clock.clearTimeout(this.#timers.get(name));
+    this.clock.clearTimeout(this.#timers.get(name).id);
     this.#timers.delete(name);
   }
 }

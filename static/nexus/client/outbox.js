@@ -1,13 +1,16 @@
 /**
- * Messages that were written but not acknowledged. They outlive a lost connection and a reload: each carries
+ * Messages that were written but not acknowledged. They outlive a lost connection, a reload and the tab: each carries
  * its `clientId`, so that sending it twice starts one run.
+ *
+ * Each has a key of its own in the storage: all tabs of a person write there, and none overwrites another's.
  */
 
-/** A message older than this is not sent by itself any more: the person decides. */
-export const AUTO_SEND_MS = 5 * 60_000;
+/** A message older than this is not sent by itself after a reload: the person decides. */
+export const AUTO_SEND_MS = 60 * 60_000;
 
 export class Outbox {
-  #memory = [];
+  /** Those that the storage did not take: they live as long as this page. */
+  #memory = new Map();
 
   /**
    * @param {Storage|null} storage shared by all tabs of a person; null keeps messages in this page only
@@ -15,28 +18,41 @@ export class Outbox {
    */
   constructor(storage = null, key = "nexus.outbox") {
     this.storage = storage;
-    this.key = key;
+    this.prefix = `${key}/`;
   }
 
   /** Oldest first. Read anew each time: other tabs write here as well. */
   get messages() {
-    if (!this.storage) return this.#memory;
-    try {
-      const stored = JSON.parse(this.storage.getItem(this.key) ?? "[]");
-      return Array.isArray(stored) ? stored.filter((one) => one && typeof one.clientId === "string") : [];
-    } catch {
-      return this.#memory; // foreign or damaged content, or storage that is switched off
+    const all = new Map(this.#memory);
+    for (const key of this.#keys()) {
+      const message = this.#read(key);
+      if (message) all.set(message.clientId, message);
     }
+    return [...all.values()].sort((a, b) => (a.at ?? 0) - (b.at ?? 0));
+  }
+
+  has(clientId) {
+    return this.#memory.has(clientId) || this.#read(this.prefix + clientId) !== null;
   }
 
   /** @param {{clientId: string}} message */
   put(message) {
-    this.#write([...this.messages.filter((one) => one.clientId !== message.clientId), message]);
+    try {
+      if (!this.storage) throw new Error("no storage");
+      this.storage.setItem(this.prefix + message.clientId, JSON.stringify(message));
+      this.#memory.delete(message.clientId);
+    } catch {
+      this.#memory.set(message.clientId, message); // full, switched off or not there
+    }
   }
 
   drop(clientId) {
-    const rest = this.messages.filter((one) => one.clientId !== clientId);
-    if (rest.length !== this.messages.length) this.#write(rest);
+    this.#memory.delete(clientId);
+    try {
+      this.storage?.removeItem(this.prefix + clientId);
+    } catch {
+      // switched off
+    }
   }
 
   /** Those of one conversation (null: not begun yet). */
@@ -44,13 +60,26 @@ export class Outbox {
     return this.messages.filter((one) => (one.conversationId ?? null) === (conversationId ?? null));
   }
 
-  #write(messages) {
-    this.#memory = messages;
+  /** The message that a storage event of another tab took away, or null. */
+  dropped(event) {
+    if (event.storageArea !== this.storage || event.newValue !== null || !event.key?.startsWith(this.prefix)) return null;
+    return event.key.slice(this.prefix.length);
+  }
+
+  #keys() {
     try {
-      if (messages.length) this.storage?.setItem(this.key, JSON.stringify(messages));
-      else this.storage?.removeItem(this.key);
+      return Array.from({ length: this.storage?.length ?? 0 }, (_, index) => this.storage.key(index)).filter((key) => key?.startsWith(this.prefix));
     } catch {
-      // full or switched off: the message still lives in this page
+      return [];
+    }
+  }
+
+  #read(key) {
+    try {
+      const message = JSON.parse(this.storage?.getItem(key) ?? "null");
+      return message && typeof message.clientId === "string" ? message : null;
+    } catch {
+      return null; // foreign or damaged content, or storage that is switched off
     }
   }
 }

@@ -42,7 +42,7 @@ export function thread(state) {
     entries.splice(place, 0, { key: `run:${run.id}`, from: "assistant", message: null, run, pending: null, branches: null, at: run.queuedAt ?? 0 });
   }
   for (const pending of state.pending) {
-    if (pending.regenerateMessageId && !pending.error) continue;
+    if (pending.quiet || (pending.regenerateMessageId && !pending.error)) continue;
     // An edited message stands in the place of the one that it replaces from the first moment.
     const replaced = pending.replaces && !pending.error ? entries.findIndex((entry) => entry.message?.id === pending.replaces) : -1;
     if (replaced >= 0) entries.splice(replaced);
