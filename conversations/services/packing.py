@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
 from operator import attrgetter
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import transaction
@@ -58,6 +59,12 @@ class Packed:
         )
 
 
+class _Row(NamedTuple):
+    pk: int
+    run_id: UUID
+    piece: Piece
+
+
 @dataclass(frozen=True, slots=True)
 class _Segment:
     """Rows that become one pack."""
@@ -85,38 +92,40 @@ def logs_pack(*, settle: timedelta = SETTLE) -> Packed:
 
 def _segments(runs: list[UUID]) -> tuple[list[_Segment], list[UUID]]:
     """The packs of these runs as far as one batch goes, and the runs that it finishes."""
-    rows = list(
-        RunChunk.objects.filter(run_id__in=runs, packed=None).order_by("run_id", "seq")[: MOST_ROWS + 1]
-    )
+    found = RunChunk.objects.filter(run_id__in=runs, packed=None).order_by("run_id", "seq")
+    columns = found.values_list("pk", "run_id", "seq", "type", "wire")
+    rows = [_Row(pk, run_id, Piece(*piece)) for pk, run_id, *piece in columns[: MOST_ROWS + 1]]
     cut = rows[-1].run_id if len(rows) > MOST_ROWS else None
     segments: list[_Segment] = []
     seen: set[UUID] = set()
     for run_id, group in groupby(rows[:MOST_ROWS], attrgetter("run_id")):
         seen.add(run_id)
         parts = _split(list(group))
-        # Of the run that the batch cuts only whole packs: its other rows come with the next batch.
-        segments += [_segment(part) for part in (parts[:-1] if run_id == cut else parts)]
+        if run_id == cut and len(parts[-1]) < MOST_IN_PACK:
+            parts.pop()  # these rows become a longer pack with the next batch
+        segments += map(_segment, parts)
     if cut is None:
         return segments, runs
     return segments, [run_id for run_id in seen if run_id != cut]
 
 
-def _split(rows: list[RunChunk]) -> list[list[RunChunk]]:
-    parts: list[list[RunChunk]] = []
+def _split(rows: list[_Row]) -> list[list[_Row]]:
+    parts: list[list[_Row]] = []
     size = 0
     for row in rows:
-        full = not parts or len(parts[-1]) == MOST_IN_PACK or size + len(row.wire) > MOST_TEXT
+        length = len(row.piece.wire)
+        full = not parts or len(parts[-1]) == MOST_IN_PACK or size + length > MOST_TEXT
         # A pack knows its chunks' seqs by counting back from the last one.
-        if full or parts[-1][-1].seq + 1 != row.seq:
+        if full or parts[-1][-1].piece.seq + 1 != row.piece.seq:
             parts.append([])
             size = 0
         parts[-1].append(row)
-        size += len(row.wire)
+        size += length
     return parts
 
 
-def _segment(rows: list[RunChunk]) -> _Segment:
-    pieces = [Piece(row.seq, row.type, row.wire) for row in rows]
+def _segment(rows: list[_Row]) -> _Segment:
+    pieces = [row.piece for row in rows]
     last = pieces[-1].seq
     packed = pack(pieces)
     if unpack(last, packed) != pieces:  # never yet; but what is deleted is gone
