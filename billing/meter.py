@@ -172,6 +172,26 @@ def attempt_settle_in_transaction(attempt: Attempt, outcome: AttemptOutcome, set
     return True
 
 
+def attempts_total(run_id: UUID) -> Settled:
+    """What all settled requests of a run consumed and cost, whoever of its owners made them."""
+    rows = AttemptRow.objects.filter(run_id=run_id, settled_at__isnull=False)
+    usage, cost = Usage(), Cost()
+    for row in rows.order_by("reserved_at"):
+        spent = Usage(
+            input=row.tokens_input,
+            output=row.tokens_output,
+            cache_read=row.tokens_cache_read,
+            cache_write_5m=row.tokens_cache_write_5m,
+            cache_write_1h=row.tokens_cache_write_1h,
+            reasoning=row.tokens_reasoning,
+            estimated=row.estimated,
+        )
+        usage += spent
+        if spent.total:  # what consumed nothing costs nothing, priced or not
+            cost += Cost(row.cost_input, row.cost_output)
+    return Settled(usage, cost)
+
+
 @transaction.atomic
 def attempts_settle_orphans(run_id: UUID, streamed_text: str) -> int:
     """Settles what a dead owner of the run left open, at what the log shows; the number of attempts.

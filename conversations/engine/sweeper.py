@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 from ..database import in_database
 from ..models import Run
 from ..services.run_claim import lease_ended
-from . import port
+from . import pace, port
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,9 @@ def runs_to_enqueue() -> list[UUID]:
         conversation=OuterRef("conversation"), agent_slug=OuterRef("agent_slug"), status__in=Run.LIVE
     )
     stuck = Q(status=Run.Status.RUNNING) & lease_ended()
-    waiting = Q(status=Run.Status.QUEUED, created_at__lt=Now() - QUEUED_GRACE) & ~Exists(before)
+    waiting = Q(
+        status=Run.Status.QUEUED, created_at__lt=Now() - timedelta(seconds=pace.queued_grace())
+    ) & ~Exists(before)
     cancelled = Q(status=Run.Status.QUEUED, cancel_requested_at__isnull=False)
     return list(
         Run.objects.filter(stuck | waiting | cancelled)
@@ -55,4 +57,4 @@ async def sweep_forever() -> None:
             raise
         except Exception as fault:  # the database is away: next time
             log.warning("sweeper: %s: %s", type(fault).__name__, fault)
-        await asyncio.sleep(EVERY_SECONDS)
+        await asyncio.sleep(pace.sweep())
