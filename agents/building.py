@@ -10,7 +10,7 @@ from uuid import UUID
 from django.conf import settings
 
 from agents import toolbox
-from agents.catalogue import context_window
+from agents.catalogue import model_window
 from agents.models import Agent
 from agents.providers import address_of, find_spec, key_for
 from nexus_core.agent import BaseAgent, ModelAgent
@@ -19,9 +19,6 @@ from nexus_core.fallback import Route, UnavailableProvider
 from nexus_core.providers.table import create_provider
 from nexus_core.registry import AgentRegistry, registry
 from nexus_core.tools import Tool
-
-LOCAL_WINDOW = 4096
-"""Tokens that the local model is started with."""
 
 MODEL_KIND = "model"
 """The kind of agents that need no class."""
@@ -74,7 +71,7 @@ def build_agent(
         tool_approval=agent.tool_approval,
         reasoning=agent.reasoning,  # type: ignore[arg-type]
     )
-    built.context_window = _window(*choices[0])
+    built.context_window = model_window(*choices[0])
     return built
 
 
@@ -116,12 +113,3 @@ def _tools(agent: Agent) -> Iterable[Tool]:
     if gone:
         log.warning("agent %s names tools that are not installed: %s", agent.slug, ", ".join(gone))
     return [toolbox.get(name) for name in agent.tools if name not in gone]
-
-
-def _window(provider: str, model: str) -> int | None:
-    spec = find_spec(provider)
-    if spec is None:
-        return None
-    if spec.wire == "local":
-        return LOCAL_WINDOW
-    return context_window(spec.price_id or spec.name, spec.base_url, model)

@@ -72,6 +72,9 @@ class Agent(Wire):
     system_prompt: str
     temperature: float | None
     max_tokens: int
+    context_window: int | None = Field(
+        description="How many tokens its model takes in; null where nobody knows."
+    )
     reasoning: ReasoningLevel
     tools: list[str]
     tool_count: int

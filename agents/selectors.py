@@ -11,6 +11,7 @@ from django.db.models import Q, QuerySet
 
 from agents import toolbox
 from agents.availability import AVAILABLE, Availability, availabilities
+from agents.catalogue import model_window
 from agents.models import Agent
 from agents.providers import address_of, all_specs, key_in_environment, known_keys
 from nexus_core.tools import Tool
@@ -51,6 +52,7 @@ def agent_wire(agent: Agent, availability: Availability = AVAILABLE) -> dict[str
         "systemPrompt": agent.system_prompt,
         "temperature": agent.temperature,
         "maxTokens": agent.max_tokens,
+        "contextWindow": model_window(agent.provider, agent.model),
         "reasoning": agent.reasoning,
         "tools": agent.tools,
         "toolCount": len(agent.tools),

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from workspaces.access import Actor, Forbidden, NotFound
+from workspaces.access import READ_ONLY_SCOPE, Actor, Forbidden, NotFound
 
 from .models import Conversation, ConversationShare, Message, Run, ToolCall, Upload
 
@@ -39,6 +39,12 @@ def require_write(actor: Actor) -> None:
         raise Forbidden(
             "Viewers can read along, but not write. Ask an admin of the workspace for another role."
         )
+
+
+def require_mark(actor: Actor) -> None:
+    """For a person's own marks, which change nothing for others: viewers may, read-only tokens may not."""
+    if READ_ONLY_SCOPE in actor.scopes:
+        raise Forbidden("Read-only tokens can read along, but not change anything.")
 
 
 def access_conversation(actor: Actor, conversation_id: UUID | str, *, write: bool = False) -> Conversation:

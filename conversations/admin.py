@@ -11,7 +11,7 @@ from django.utils.html import format_html
 
 from nexus_core.usage import Cost, pico_to_usd
 
-from .models import Conversation, Message, Run, Step, Task, ToolCall, Upload
+from .models import Conversation, Message, MessageFeedback, Run, Step, Task, ToolCall, Upload
 
 admin.site.site_header = "Nexus administration"
 admin.site.site_title = "Nexus"
@@ -115,6 +115,60 @@ class MessageAdmin(ReadOnly):
     @admin.display(description="conversation")
     def conversation_link(self, row: Message) -> str:
         return link_to("conversations_conversation_change", row.conversation, args=[row.conversation_id])
+
+
+@admin.register(MessageFeedback)
+class MessageFeedbackAdmin(ReadOnly):
+    """What people think of answers: where an agent does well, and where it does not and why."""
+
+    list_display = [
+        "rating",
+        "agent",
+        "shown_comment",
+        "answer_link",
+        "conversation_link",
+        "user",
+        "updated_at",
+    ]
+    list_display_links = None
+    list_filter = [
+        "rating",
+        ("message__agent_slug", admin.AllValuesFieldListFilter),
+        ("comment", admin.EmptyFieldListFilter),
+        "message__conversation__workspace",
+    ]
+    search_fields = [
+        "comment",
+        "message__content",
+        "message__conversation__title",
+        "message__agent_slug",
+        "user__username",
+        "user__name",
+    ]
+    date_hierarchy = "updated_at"
+    ordering = ["-updated_at"]
+    list_select_related = ["message__conversation", "user"]
+    list_per_page = 50
+
+    @admin.display(description="agent", ordering="message__agent_slug")
+    def agent(self, row: MessageFeedback) -> str:
+        return row.message.agent_slug
+
+    @admin.display(description="comment", ordering="comment")
+    def shown_comment(self, row: MessageFeedback) -> str:
+        text = " ".join(row.comment.split())
+        return (text[:160] + "…") if len(text) > 160 else text or "–"
+
+    @admin.display(description="answer")
+    def answer_link(self, row: MessageFeedback) -> str:
+        text = " ".join(row.message.content.split())
+        label = (text[:80] + "…") if len(text) > 80 else text or "(no text)"
+        return link_to("conversations_message_change", label, args=[row.message_id])
+
+    @admin.display(description="conversation")
+    def conversation_link(self, row: MessageFeedback) -> str:
+        conversation = row.message.conversation
+        return link_to("conversations_conversation_change", conversation, args=[conversation.pk])
 
 
 class StepInline(admin.TabularInline):  # type: ignore[type-arg]

@@ -15,8 +15,8 @@ from realtime.frames import Frame, make_frame
 from realtime.publish import publish
 from realtime.rooms import conversation_room, user_room, workspace_room
 
-from .models import Conversation, Message, Run
-from .wire import conversation_wire, message_wire, run_wire
+from .models import Conversation, Message, MessageFeedback, Run
+from .wire import conversation_wire, feedback_wire, message_wire, run_wire
 
 
 def _list_rooms(conversation: Conversation) -> list[str]:
@@ -38,10 +38,6 @@ def announce_conversation(conversation: Conversation, *, live: str | None = None
             f"conversation:{conversation.pk}",
             lambda: make_frame("conversation.updated", conversation=wire),
         )
-
-
-def announce_new_conversation(conversation: Conversation) -> None:
-    announce_conversation(conversation, live="queued")
 
 
 def announce_read(user_id: UUID, mark: dict[str, Any]) -> None:
@@ -73,8 +69,16 @@ def ring_watchers(conversation: Conversation) -> None:
     publish(conversation_room(conversation.pk), make_frame("control.recheck"))
 
 
-def announce_message(conversation: Conversation, message: Message) -> None:
-    publish(conversation_room(conversation.pk), message_frame(message))
+def announce_asked(conversation: Conversation, message: Message, run: Run, *, new: bool) -> None:
+    """The question, and what becomes of it: begun already, or it waits (for a worker, or for its turn)."""
+    frames = [message_frame(message)]
+    if run.status == Run.Status.RUNNING:
+        frames.append(make_frame("run.started", **_run_payload(run)))
+    elif run.status == Run.Status.QUEUED and not new:
+        frames.append(make_frame("run.queued", **_run_payload(run)))
+    publish(conversation_room(conversation.pk), *frames)
+    if new or run.status == Run.Status.RUNNING:
+        announce_conversation(conversation, live=run.status)
 
 
 def announce_queued(conversation: Conversation, run: Run) -> None:

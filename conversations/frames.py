@@ -22,10 +22,12 @@ from .access import access_conversation, access_run, as_uuid
 from .database import in_database
 from .events import message_frame
 from .models import Run
-from .selectors import snapshot
+from .services.marks import mark_read
 from .services.run_cancel import run_cancel
+from .services.run_continue import run_continue
 from .services.run_resume import run_resume
 from .services.run_start import UNSET, run_start
+from .threads import snapshot
 
 
 class Subscribe(Wire):
@@ -47,10 +49,25 @@ class RunStart(Wire):
     parent_message_id: str | None = None
     regenerate_message_id: str | None = None
     visibility: Literal["", "workspace", "private", "shared"] = ""
+    temporary: bool = False
+
+
+class Read(Wire):
+    conversation_id: str
+    number: int | None = Field(default=None, ge=0)
 
 
 class RunId(Wire):
     run_id: str
+
+
+class Continue(Wire):
+    message_id: str
+    client_id: str = Field(default="", max_length=128)
+
+
+class RunResume(RunId):
+    client_id: str = Field(default="", max_length=128)
 
 
 class Replay(Wire):
@@ -87,6 +104,15 @@ async def unsubscribe(socket: NexusConsumer, frame: Unsubscribe) -> dict[str, An
     return {"type": "unsubscribed", "conversationId": str(conversation_id)}
 
 
+@client_frame("conversation.read", Read)
+async def read(socket: NexusConsumer, frame: Read) -> dict[str, Any]:
+    """This person has seen the messages up to that number (without one: all). Their other tabs and devices hear it."""
+    mark = await in_database(
+        mark_read, actor=socket.actor, conversation_id=frame.conversation_id, number=frame.number
+    )
+    return {"type": "conversation.read", **mark}
+
+
 @client_frame("run.start", RunStart, writes=True)
 async def start(socket: NexusConsumer, frame: RunStart) -> dict[str, Any]:
     """The sender watches its conversation like everyone else, from before the run can begin."""
@@ -106,6 +132,7 @@ async def start(socket: NexusConsumer, frame: RunStart) -> dict[str, Any]:
             parent_message_id=parent,
             regenerate_message_id=frame.regenerate_message_id,
             visibility=frame.visibility,
+            temporary=frame.temporary,
             new_conversation_id=new_id,
         )
     except BaseException:
@@ -158,9 +185,12 @@ async def cancel(socket: NexusConsumer, frame: RunId) -> dict[str, Any]:
     return {"type": "run.cancelled", "runId": str(run.pk), "status": run.status}
 
 
-@client_frame("run.resume", RunId, writes=True)
-async def resume(socket: NexusConsumer, frame: RunId) -> dict[str, Any]:
-    started = await in_database(run_resume, actor=socket.actor, run_id=frame.run_id)
+@client_frame("run.resume", RunResume, writes=True)
+async def resume(socket: NexusConsumer, frame: RunResume) -> dict[str, Any]:
+    """With a `clientId` it may be sent again after a lost answer: the same run is accepted."""
+    started = await in_database(
+        run_resume, actor=socket.actor, run_id=frame.run_id, client_id=frame.client_id
+    )
     room = conversation_room(started.conversation.pk)
     if not socket.is_in(room):
         socket.join(room)
@@ -172,6 +202,27 @@ async def resume(socket: NexusConsumer, frame: RunId) -> dict[str, Any]:
         "messageId": str(started.message.pk),
         "answerId": str(started.run.answer_id),
         "resumedFrom": frame.run_id,
+        "status": started.run.status,
+    }
+
+
+@client_frame("run.continue", Continue, writes=True)
+async def go_on(socket: NexusConsumer, frame: Continue) -> dict[str, Any]:
+    """A new run that goes on with an answer which its longest length cut off."""
+    started = await in_database(
+        run_continue, actor=socket.actor, message_id=frame.message_id, client_id=frame.client_id
+    )
+    room = conversation_room(started.conversation.pk)
+    if not socket.is_in(room):
+        socket.join(room)
+        socket.follow_after_answer(str(started.run.pk), 0)
+    return {
+        "type": "run.accepted",
+        "clientId": frame.client_id or None,
+        "runId": str(started.run.pk),
+        "conversationId": str(started.conversation.pk),
+        "messageId": str(started.message.pk),
+        "answerId": str(started.run.answer_id),
         "status": started.run.status,
     }
 

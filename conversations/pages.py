@@ -26,10 +26,11 @@ from workspaces.auth import page_actor
 from workspaces.models import User
 from workspaces.selectors import provider_keys_of, tokens_of, workspaces_of
 
+from .access import readable
 from .models import Conversation
 from .search import search_messages
-from .selectors import conversation_annotated_wire, conversation_counts, conversations_of, snapshot
-from .services.conversations import mark_read
+from .selectors import conversation_annotated_wire, conversation_counts, conversations_of
+from .threads import snapshot
 
 Page = Callable[..., HttpResponse]
 
@@ -77,6 +78,7 @@ def shell(request: HttpRequest, actor: Actor, *, here: str) -> dict[str, Any]:
             "theme": actor.user.theme,
             "timezone": zone_of(actor.user).key,
             "shortcutsEnabled": actor.user.shortcuts_enabled,
+            "notificationsEnabled": actor.user.notifications_enabled,
             "role": actor.role,
         },
         "workspace": {
@@ -185,64 +187,33 @@ def setup_list(actor: Actor, agents: list[dict[str, Any]], has_conversations: bo
 
 @page
 def conversation(request: HttpRequest, actor: Actor, conversation_id: UUID) -> HttpResponse:
-    state = snapshot(actor, conversation_id)
-    mark_read(actor=actor, conversation_id=conversation_id)
+    """Its newest part; `?before=` a message: the part before it, which is how one reads back without scripts."""
+    before = request.GET.get("before") or None
+    state = snapshot(actor, conversation_id, before=before)
     context = shell(request, actor, here="conversation")
     context["state"] |= state
-    runs = {run["id"]: run for run in state["runs"]}
     context |= {
         "conversation": state["conversation"],
-        "messages": shown_branch(state["messages"], runs),
+        "messages": shown_messages(state),
+        "earlier": state["earlier"],
+        "is_earlier": before is not None,
         "agent": context["agents_by_id"].get(state["conversation"]["agentId"]),
     }
     return render(request, "conversation.html", context)
 
 
-def shown_branch(messages: list[dict[str, Any]], runs: dict[str, Any]) -> list[dict[str, Any]]:
-    """What a reader sees, oldest first, each message with its run; `client/thread.js` chooses in the same way.
-
-    At a fork the branch in which something was written last. People's messages and agents'
-    answers under one parent are no alternatives: two may write, and two answer, at one place.
-    """
-    shown = [
-        message
-        for message in messages
-        if not message["superseded"] and message["role"] in ("user", "assistant")
-    ]
-    ids = {message["id"] for message in shown}
-    children: dict[str | None, list[dict[str, Any]]] = {}
-    for message in shown:
-        parent = message["parentId"] if message["parentId"] in ids else None
-        children.setdefault(parent, []).append(message)
-    newest: dict[str, int] = {}
-    for message in reversed(shown):
-        below = [newest[child["id"]] for child in children.get(message["id"], [])]
-        newest[message["id"]] = max([message["number"], *below])
-    line: list[dict[str, Any]] = []
-    places: list[str | None] = [None]
-    while places:
-        siblings = children.get(places.pop(0), [])
-        for role in ("user", "assistant"):
-            group = [message for message in siblings if message["role"] == role]
-            if group:
-                chosen = max(group, key=lambda message: newest[message["id"]])
-                line.append(chosen)
-                places.append(chosen["id"])
-    # Questions by age, each followed by its answer, however late that one was finished.
-    numbers = {message["id"]: message["number"] for message in line if message["role"] == "user"}
-
-    def place(message: dict[str, Any]) -> tuple[int, int]:
-        answered = numbers.get(message["parentId"]) if message["role"] == "assistant" else None
-        return (message["number"], 0) if answered is None else (answered, message["number"])
-
-    line.sort(key=place)
+def shown_messages(state: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a reader sees, oldest first, each answer with its run."""
+    messages = {message["id"]: message for message in state["messages"]}
+    runs = {run["id"]: run for run in state["runs"]}
+    shown = [messages[message_id] for message_id in state["line"]]
     return [
         message
         | {
             "run": runs.get(message["runId"]) if message["role"] == "assistant" else None,
             "time": datetime.fromisoformat(message["createdAt"]),
         }
-        for message in line
+        for message in shown
     ]
 
 
@@ -293,7 +264,7 @@ def usage(request: HttpRequest, actor: Actor) -> HttpResponse:
 def with_titles(actor: Actor, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows by conversation under their titles; one that the actor may not read keeps its numbers only."""
     ids = [row["key"] for row in rows if row["key"]]
-    titles = {str(c.pk): str(c) for c in conversations_of(actor).filter(pk__in=ids)}
+    titles = {str(c.pk): str(c) for c in readable(actor).filter(pk__in=ids)}
     return [
         row | {"name": titles.get(str(row["key"]), "A conversation that is not open to you")} for row in rows
     ]

@@ -101,6 +101,15 @@ class ConversationChange(Wire):
     temporary: Literal[False] | None = Field(default=None, description="false keeps a temporary chat.")
 
 
+class ForkBody(Wire):
+    message_id: UUID = Field(description="The last message that is copied.")
+
+
+class FeedbackBody(Wire):
+    rating: Literal["good", "poor"]
+    comment: str = Field(default="", max_length=2000)
+
+
 # --- answers ----------------------------------------------------------------------------------------------
 
 
@@ -156,7 +165,16 @@ class Message(Wire):
     author: Person | None
     agent_id: str | None
     superseded: bool
+    continues: UUID | None = Field(description="The answer, cut by its length, that this message lets go on.")
     created_at: Instant
+
+
+class Feedback(Wire):
+    """What the caller thinks of an answer."""
+
+    rating: Literal["good", "poor"]
+    comment: str
+    updated_at: Instant
 
 
 class Conversation(Wire):
@@ -214,6 +232,8 @@ class Run(Wire):
     error: Failure | None
     token_usage: TokenUsage
     cost: Cost
+    context_tokens: int | None = Field(description="What its last model call took in and gave out.")
+    context_window: int | None = Field(description="How much that model takes; null where nobody knows.")
     estimated: bool
     confidence: float | None
     time_to_first_token_ms: int | None
@@ -325,6 +345,23 @@ class BulkResults(Wire):
 class MessageList(Wire):
     items: list[Message]
     next_cursor: str | None
+
+
+class ThreadMessage(Message):
+    feedback: Feedback | None
+
+
+class Earlier(Wire):
+    before: UUID = Field(description="The first message here: ask for what stands before it.")
+    count: int = Field(description="How many messages stand before it.")
+
+
+class Thread(Wire):
+    messages: list[ThreadMessage]
+    runs: list[Run]
+    line: list[UUID] = Field(description="What is shown, in reading order.")
+    earlier: Earlier | None
+    unloaded: list[UUID] = Field(description="Other versions of which only the first message is here.")
 
 
 class ChunkList(Wire):

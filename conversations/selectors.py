@@ -7,18 +7,32 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Case, Count, Exists, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models.functions import Coalesce
 
 from workspaces.access import Actor
 
-from .access import access_conversation, readable
+from .access import readable
 from .models import Conversation, ConversationMark, Message, Run
-from .wire import conversation_wire, message_wire, run_wire
+from .wire import conversation_wire, instant
 
 
 def conversations_of(
     actor: Actor, *, status: str = "", agent: str = "", search: str = ""
 ) -> QuerySet[Conversation]:
-    """What this person may read, newest activity first, annotated with `pinned` and `live` (a status or "")."""
+    """What stands in this person's lists, newest activity first; rows as `annotated` gives them."""
+    query = annotated(actor).filter(temporary=False)
+    if status:
+        query = query.filter(status=status)
+    if agent:
+        query = query.filter(agent_slug=agent)
+    if search:
+        query = query.filter(title__icontains=search)
+    return query
+
+
+def annotated(actor: Actor) -> QuerySet[Conversation]:
+    """What this person may read, temporary ones too, with `live` and `last_status` (statuses of runs) and their
+    own `pinned`, `read_at` and `unread` (a number of messages)."""
     mine = ConversationMark.objects.filter(conversation=OuterRef("pk"), user_id=actor.user_id)
     pressing = (
         Run.objects.filter(conversation=OuterRef("pk"), status__in=Run.UNFINISHED)
@@ -33,32 +47,52 @@ def conversations_of(
         .order_by("rank")
     )
     last = Run.objects.filter(conversation=OuterRef("pk")).order_by("-created_at")
-    query = (
+    return (
         readable(actor)
         .annotate(
             pinned=Exists(mine.filter(pinned=True)),
             live=Subquery(pressing.values("status")[:1]),
             last_status=Subquery(last.values("status")[:1]),
+            read_at=Subquery(mine.values("read_at")[:1]),
+            read_number=Coalesce(Subquery(mine.values("read_number")[:1]), 0),
         )
+        .annotate(unread=unread_of(actor, mine))
         .order_by("-last_active_at", "-id")
     )
-    if status:
-        query = query.filter(status=status)
-    if agent:
-        query = query.filter(agent_slug=agent)
-    if search:
-        query = query.filter(title__icontains=search)
-    return query
+
+
+def unread_of(actor: Actor, mine: QuerySet[ConversationMark]) -> Case:
+    """How many messages of others came since this person looked; annotate `read_number` first.
+
+    A conversation speaks to a person who began it, opened it once, or is one of the few it was shared with:
+    what colleagues write in all the others is not news.
+    """
+    news = (
+        Message.objects.filter(
+            conversation=OuterRef("pk"),
+            number__gt=OuterRef("read_number"),
+            superseded=False,
+            role__in=[Message.Role.USER, Message.Role.ASSISTANT],
+        )
+        .exclude(author_id=actor.user_id)
+        .order_by()
+        .values("conversation")
+        .annotate(number_of=Count("pk"))
+        .values("number_of")
+    )
+    concerned = Q(created_by_id=actor.user_id) | Q(visibility=Conversation.Visibility.SHARED) | Exists(mine)
+    return Case(
+        When(concerned, then=Coalesce(Subquery(news), 0)), default=Value(0), output_field=IntegerField()
+    )
 
 
 def conversation_annotated_wire(conversation: Conversation) -> dict[str, Any]:
     """The wire form of one row of `conversations_of`."""
-    wire = conversation_wire(
-        conversation,
-        pinned=bool(getattr(conversation, "pinned", False)),
-        live=getattr(conversation, "live", None),
-    )
+    wire = conversation_wire(conversation, live=getattr(conversation, "live", None))
     wire["lastStatus"] = getattr(conversation, "last_status", None)
+    wire["pinned"] = bool(getattr(conversation, "pinned", False))
+    wire["unread"] = getattr(conversation, "unread", None) or 0
+    wire["lastReadAt"] = instant(getattr(conversation, "read_at", None))
     return wire
 
 
@@ -78,26 +112,6 @@ def runs_of_messages(messages: Iterable[Message]) -> dict[UUID, Run]:
     return {run.pk: run for run in Run.objects.filter(pk__in=ids)}
 
 
-def snapshot(actor: Actor, conversation_id: UUID | str) -> dict[str, Any]:
-    """What a watcher starts from: the `subscribed` frame's conversation, messages and runs.
-
-    `runs` has the unfinished runs and those of the answers, so that tokens and cost stand beside each.
-    Raises NotFound.
-    """
-    conversation = access_conversation(actor, conversation_id)
-    annotated = conversations_of(actor).get(pk=conversation.pk)
-    messages = list(messages_of(conversation.pk))
-    runs = runs_of_messages(messages)
-    for run in unfinished_runs(conversation.pk):
-        runs[run.pk] = run
-    return {
-        "conversation": conversation_annotated_wire(annotated),
-        "messages": [message_wire(message) for message in messages],
-        "runs": [run_wire(run) for run in sorted(runs.values(), key=lambda run: run.created_at)],
-        "members": members_of(actor, conversation),
-    }
-
-
 def members_of(actor: Actor, conversation: Conversation) -> list[dict[str, Any]]:
     """Who may read this conversation, by name."""
     from workspaces.models import Membership
@@ -113,5 +127,5 @@ def members_of(actor: Actor, conversation: Conversation) -> list[dict[str, Any]]
 
 
 def conversation_counts(actor: Actor) -> dict[str, int]:
-    rows = readable(actor).values("status").annotate(n=Count("id"))
+    rows = readable(actor).filter(temporary=False).values("status").annotate(n=Count("id"))
     return {row["status"]: row["n"] for row in rows}

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from agents.catalogue import model_window
 from nexus_core.usage import Cost, Usage
 from workspaces.models import User
 
-from .models import Conversation, Message, Run, Task, ToolCall, Upload
+from .models import Conversation, Message, MessageFeedback, Run, Task, ToolCall, Upload
 
 Wire = dict[str, Any]
 
@@ -25,8 +26,8 @@ def person_wire(user: User | None) -> Wire | None:
     return None if user is None else {"id": str(user.pk), "name": user.display_name}
 
 
-def conversation_wire(conversation: Conversation, *, pinned: bool = False, live: str | None = None) -> Wire:
-    """`live` is the most pressing status of its runs now (running, waiting, queued) or None."""
+def conversation_wire(conversation: Conversation, *, live: str | None = None) -> Wire:
+    """What it is for everybody. `live` is the most pressing status of its runs now (running, waiting, queued) or None."""
     return {
         "id": str(conversation.pk),
         "title": conversation.title or "New conversation",
@@ -35,7 +36,7 @@ def conversation_wire(conversation: Conversation, *, pinned: bool = False, live:
         "agentId": conversation.agent_slug,
         "model": conversation.model or None,
         "messageCount": conversation.message_count,
-        "pinned": pinned,
+        "temporary": conversation.temporary,
         "live": live,
         "createdBy": str(conversation.created_by_id) if conversation.created_by_id else None,
         "createdAt": instant(conversation.created_at),
@@ -62,7 +63,16 @@ def message_wire(message: Message) -> Wire:
         else ({"agentId": message.agent_slug} if message.agent_slug else None),
         "agentId": message.agent_slug or None,
         "superseded": message.superseded,
+        "continues": str(message.continues_id) if message.continues_id else None,
         "createdAt": instant(message.created_at),
+    }
+
+
+def feedback_wire(feedback: MessageFeedback) -> Wire:
+    return {
+        "rating": feedback.rating,
+        "comment": feedback.comment,
+        "updatedAt": instant(feedback.updated_at),
     }
 
 
@@ -102,6 +112,8 @@ def run_wire(run: Run, *, attempts: Iterable[Wire] | None = None) -> Wire:
         "error": {"code": run.error_code, "message": run.error_message} if run.error_code else None,
         "tokenUsage": run_usage(run).to_wire(),
         "cost": Cost(run.cost_input, run.cost_output).to_wire(),
+        "contextTokens": run.context_tokens,
+        "contextWindow": model_window(run.provider, run.model) if run.context_tokens else None,
         "estimated": run.estimated,
         "confidence": run.confidence,
         "timeToFirstTokenMs": run.first_token_ms,

@@ -32,14 +32,19 @@ SERVER_FRAMES = {
     "chunk": "one chunk of a run: `runId`, `conversationId`, `seq`, `chunk`. The sender gets it like everyone else",
     "subscribed": (
         "answer to `subscribe`: the conversation as it stands (`conversation`, `messages`, `runs`, `members`, `presence`); "
+        "of a long one the newest part: `earlier {before, count}` leads to `GET …/thread?before=`, `totals` counts all its runs; "
         "then the missing chunks of its runs, then what is new"
     ),
     "unsubscribed": "answer to `unsubscribe`",
     "run.accepted": (
-        "answer to `run.start` and `run.resume`: `clientId`, `runId`, `conversationId`, `messageId`, `answerId`, `status`"
+        "answer to `run.start`, `run.resume` and `run.continue`: `clientId`, `runId`, `conversationId`, `messageId`, `answerId`, `status`"
     ),
     "run.cancelled": "answer to `run.cancel`: the wish is stored; the run's terminal chunk follows",
     "message.created": "a message is stored: `conversationId`, `message`; an answer comes behind its terminal chunk",
+    "message.feedback": (
+        "what this person thinks of an answer changed: `conversationId`, `messageId`, `feedback {rating, comment}` or null; "
+        "to their own sockets alone"
+    ),
     "run.queued": "a run waits for the one before it: `run`",
     "run.started": "an agent begins: `run`",
     "run.finished": "it ended: `runId`, `status`, `tokenUsage`, `cost`, `run`",

@@ -39,6 +39,8 @@ VIEWERS_MAY = {
     "POST /api/ws-ticket": "watching needs a socket",
     "POST /api/provider-keys": "a key of one's own",
     "DELETE /api/provider-keys/{provider}": "a key of one's own",
+    "PUT /api/messages/{message_id}/feedback": "what one thinks of an answer",
+    "DELETE /api/messages/{message_id}/feedback": "what one thinks of an answer",
 }
 
 

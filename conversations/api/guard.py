@@ -14,10 +14,12 @@ from django.http import HttpRequest
 
 from workspaces.access import Actor
 
-from ..access import access_conversation, access_run, access_tool_call, access_upload, require_write
+from ..access import access_conversation, access_run, access_tool_call, access_upload, require_mark, require_write
 from .tool_calls import access_answer
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+OWN_MARKS = ("messages/<message_id>/feedback",)
+"""What a viewer may write too: a mark of one's own, which changes nothing for others."""
 
 PATH_IDS: dict[str, Callable[[Actor, str], Any]] = {
     "conversation_id": access_conversation,
@@ -35,4 +37,8 @@ def guard(request: HttpRequest, actor: Actor) -> None:
         if (access := PATH_IDS.get(name)) is not None:
             access(actor, value)
     if request.method not in SAFE_METHODS:
-        require_write(actor)
+        (require_mark if _own_mark(request) else require_write)(actor)
+
+
+def _own_mark(request: HttpRequest) -> bool:
+    return request.resolver_match is not None and request.resolver_match.route.endswith(OWN_MARKS)

@@ -106,7 +106,9 @@ def upload_delete(*, actor: Actor, file_id: UUID | str) -> None:
 
 
 def forget_bytes(path: str) -> None:
-    """Removes a stored file's bytes; they may be gone already."""
+    """Removes a stored file's bytes; they may be gone already, or be a fork's too, which keeps them."""
+    if Upload.objects.filter(path=path).exists():
+        return
     (Path(settings.MEDIA_ROOT) / path).unlink(missing_ok=True)
 
 

@@ -45,6 +45,9 @@ class Person:
     async def post(self, path: str, body: Any = None, **headers: str) -> HttpResponse:
         return await self.request("post", path, body if body is not None else {}, **headers)
 
+    async def put(self, path: str, body: Any, **headers: str) -> HttpResponse:
+        return await self.request("put", path, body, **headers)
+
     async def patch(self, path: str, body: Any, **headers: str) -> HttpResponse:
         return await self.request("patch", path, body, **headers)
 

@@ -175,3 +175,56 @@ test("it keeps fifty activities, newest first, each once", () => {
   assert.equal(state.activities.length, 50);
   assert.equal(state.activities[0].id, "a59");
 });
+
+/** Question, answer, question … under one another, from number `from` to `to`. */
+const chain = (from, to) => Array.from({ length: to - from + 1 }, (_, n) => from + n).map((n) => (n % 2 ? question(`m${n}`, n, n > 1 ? `m${n - 1}` : null) : answer(`m${n}`, n, `m${n - 1}`, `r${n}`)));
+const part = (from, to) => ({ messages: chain(from, to), line: chain(from, to).map((one) => one.id), earlier: from > 1 ? { before: `m${from}`, count: from - 1 } : null });
+const shownIds = (state) => thread(state).map((entry) => entry.message.id);
+
+test("it reads back part by part, and keeps what was read over a reconnect", () => {
+  let state = opened(part(41, 60));
+  assert.equal(state.earlier.count, 40);
+  state = reduce(state, { type: "local.earlier", ...part(21, 40) });
+  assert.deepEqual(shownIds(state), chain(21, 60).map((one) => one.id));
+  state = reduce(state, { type: "subscribed", conversation: state.conversation, ...part(43, 62) });
+  assert.deepEqual(shownIds(state), chain(21, 62).map((one) => one.id));
+  assert.equal(state.earlier.before, "m21");
+  state = reduce(state, { type: "subscribed", conversation: state.conversation, ...part(101, 120) });
+  assert.deepEqual(shownIds(state), chain(101, 120).map((one) => one.id), "what is missing between is not hidden");
+  assert.equal(state.earlier.before, "m101");
+});
+
+test("it stays on the reader's branch when earlier messages bring another one along", () => {
+  let state = opened(part(41, 60));
+  const earlier = part(21, 40);
+  earlier.messages.push(question("other", 99, "m30"));
+  state = reduce(state, { type: "local.earlier", ...earlier });
+  assert.deepEqual(shownIds(state), chain(21, 60).map((one) => one.id));
+  assert.equal(thread(state).find((entry) => entry.message.id === "m31").branches.count, 2);
+});
+
+test("it takes two versions of the first loaded question for alternatives", () => {
+  const state = opened({ ...part(41, 44), messages: [...chain(41, 44), question("again", 45, "m40")] });
+  assert.deepEqual(shownIds(state), ["again"]);
+  assert.equal(thread(state)[0].branches.count, 2);
+});
+
+test("it shows another branch that was loaded on demand", () => {
+  const state = reduce(opened(part(41, 60)), { type: "local.branch", ...part(1, 4) });
+  assert.deepEqual(shownIds(state), ["m1", "m2", "m3", "m4"]);
+  assert.equal(state.earlier, null);
+});
+
+test("it keeps what was asked below an answer that was made again", () => {
+  const messages = [question("m1", 1), { ...answer("m2", 2, "m1", "r1"), superseded: true }, question("m3", 3, "m2"), answer("m4", 4, "m3", "r2"), answer("m5", 5, "m1", "r3")];
+  assert.deepEqual(shownIds(opened({ messages })), ["m1", "m5", "m3", "m4"]);
+});
+
+test("it keeps what a person thinks of an answer when the answer is told again", () => {
+  let state = opened({ messages: [question("m1", 1), answer("m2", 2, "m1", "r1")] });
+  state = reduce(state, { type: "message.feedback", messageId: "m2", feedback: { rating: "good", comment: "" } });
+  state = reduce(state, { type: "message.created", message: answer("m2", 2, "m1", "r1") });
+  assert.equal(state.messages.m2.feedback.rating, "good");
+  state = reduce(state, { type: "message.feedback", messageId: "m2", feedback: null });
+  assert.equal(state.messages.m2.feedback, null);
+});

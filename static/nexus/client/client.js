@@ -199,6 +199,11 @@ export class NexusClient extends EventTarget {
     return this.request({ type: "run.resume", runId });
   }
 
+  /** A new run that goes on with an answer which its longest length cut off. */
+  continueAnswer(messageId) {
+    return this.request({ type: "run.continue", messageId, clientId: newClientId() });
+  }
+
   /**
    * Calls `listener({runId, seq, chunk})` for each chunk as it is applied: in order, once each.
    * @returns {() => void} stops it
@@ -366,13 +371,14 @@ export class NexusClient extends EventTarget {
       if (message.status !== "sending" || this.#flying.has(message.clientId)) continue;
       const later = this.#later.get(message.clientId);
       this.#later.delete(message.clientId);
-      this.#transmit(message).then(later?.resolve ?? (() => {}), later?.reject ?? (() => {}));
+      const told = later?.resolve ?? ((answer) => this.#emit("sent", { message, answer, here: true }));
+      this.#transmit(message).then(told, later?.reject ?? (() => {}));
     }
     for (const message of this.outbox.messages) {
       if (message.status !== "sending" || this.#isHere(message) || this.#flying.has(message.clientId)) continue;
       if (Date.now() - message.at > AUTO_SEND_MS) continue;
       this.#transmit(message).then(
-        (answer) => this.#emit("sent", { message, answer }),
+        (answer) => this.#emit("sent", { message, answer, here: false }),
         () => {},
       );
     }

@@ -28,6 +28,12 @@ export function initialState() {
     pending: [],
     /** which of several branches the reader chose: key of the fork → message id */
     choices: {},
+    /** where a long conversation goes on above: the first message here and how many stand before it, or null */
+    earlier: null,
+    /** versions of which only the first message is here */
+    unloaded: [],
+    /** what all ended runs took when the server told: {tokens, cost, free, at}, or null */
+    totals: null,
     /** who moves or types here: user id → {cursor, selection, typing, at} */
     cursors: {},
     usage: null,
@@ -50,6 +56,7 @@ const REDUCERS = {
   chunk,
   "message.created": messageCreated,
   "message.updated": messageCreated,
+  "message.feedback": feedbackGiven,
   "message.deleted": (state, frame) => {
     const { [frame.messageId]: _gone, ...messages } = state.messages;
     return { ...state, messages };
@@ -79,6 +86,8 @@ const REDUCERS = {
   "local.agents": (state, frame) => ({ ...state, agents: frame.agents }),
   "local.activities": (state, frame) => ({ ...state, activities: frame.activities }),
   "local.choose": (state, frame) => ({ ...state, choices: { ...state.choices, [frame.fork]: frame.messageId } }),
+  "local.earlier": earlierLoaded,
+  "local.branch": branchLoaded,
   "local.pending": (state, frame) => ({ ...state, pending: [...state.pending.filter((one) => one.clientId !== frame.message.clientId), frame.message] }),
   "local.pending-failed": (state, frame) => ({
     ...state,
@@ -93,31 +102,86 @@ function rest(frame) {
 }
 
 /**
- * The whole conversation, at the start and after every reconnect. What the page already drew of a live run
- * stays: the missing chunks follow, and their seqs decide.
+ * The newest part of the conversation, at the start and after every reconnect. What the page already drew of a live
+ * run stays: the missing chunks follow, and their seqs decide. Earlier parts stay where the new part joins them.
  */
 function subscribed(state, frame) {
-  const messages = {};
-  for (const wire of frame.messages ?? []) {
-    const message = toMessage(wire);
-    messages[message.id] = message;
-  }
-  const runs = { ...state.runs };
-  for (const wire of frame.runs ?? []) {
-    const run = toRun(wire);
-    runs[run.id] = mergeRun(runs[run.id], run);
-  }
-  const kept = frame.partial ? { ...state.messages, ...messages } : messages;
+  const told = messagesOf(frame);
+  const earlier = earlierKept(state, frame, told);
+  const kept = { ...earlier, ...told };
   const next = {
     ...state,
     conversation: frame.conversation ?? state.conversation,
     messages: kept,
-    runs,
+    runs: runsWith(state, frame),
+    earlier: earlier ? state.earlier : (frame.earlier ?? null),
+    unloaded: [...new Set([...(earlier ? state.unloaded : []), ...(frame.unloaded ?? [])])],
+    totals: frame.totals ?? state.totals,
     members: frame.members ?? state.members,
     presence: frame.presence ? toUsers(frame.presence) : state.presence,
     choices: followNewest(state, kept),
   };
   return { ...next, pending: settlePending(next) };
+}
+
+function messagesOf(frame) {
+  return Object.fromEntries((frame.messages ?? []).map(toMessage).map((message) => [message.id, message]));
+}
+
+function runsWith(state, frame) {
+  const runs = { ...state.runs };
+  for (const wire of frame.runs ?? []) {
+    const run = toRun(wire);
+    runs[run.id] = mergeRun(runs[run.id], run);
+  }
+  return runs;
+}
+
+/** What was read back before, if the newest part goes on from it without a hole. */
+function earlierKept(state, frame, told) {
+  const first = frame.earlier ? told[frame.earlier.before] : null;
+  if (!first || state.conversation?.id !== frame.conversation?.id) return null;
+  if (!state.messages[first.id] && !state.messages[first.parentId]) return null;
+  return Object.fromEntries(Object.entries(state.messages).filter(([, message]) => placeOf(message) < placeOf(first)));
+}
+
+function placeOf(message) {
+  return message.number ?? Date.parse(message.createdAt) ?? 0;
+}
+
+/** The part before what is here. At its forks the reader stays on the line that led to it. */
+function earlierLoaded(state, frame) {
+  const messages = { ...messagesOf(frame), ...state.messages };
+  return {
+    ...state,
+    messages,
+    runs: runsWith(state, frame),
+    earlier: frame.earlier ?? null,
+    unloaded: [...new Set([...state.unloaded, ...(frame.unloaded ?? [])])],
+    choices: { ...choicesAlong(frame.line, messages), ...state.choices },
+  };
+}
+
+/** Another branch, which was too long to come along: its newest part takes the place of what was shown. */
+function branchLoaded(state, frame) {
+  const messages = messagesOf(frame);
+  return {
+    ...state,
+    messages,
+    runs: runsWith(state, frame),
+    earlier: frame.earlier ?? null,
+    unloaded: frame.unloaded ?? [],
+    choices: choicesAlong(frame.line, messages),
+  };
+}
+
+function choicesAlong(line, messages) {
+  return Object.fromEntries((line ?? []).filter((id) => messages[id]).map((id) => [forkKey(messages[id]), id]));
+}
+
+function feedbackGiven(state, frame) {
+  const message = state.messages[frame.messageId];
+  return message ? { ...state, messages: { ...state.messages, [message.id]: { ...message, feedback: frame.feedback } } } : state;
 }
 
 /** A run as the server describes it, laid over what its chunks already told. */
@@ -205,10 +269,13 @@ function withRun(state, frame, status) {
   return replaced({ ...state, runs: { ...state.runs, [run.id]: run } }, told.resumedFrom);
 }
 
-/** A run that goes on where another was cut takes its place: the old answer is not shown any more. */
+/** A run that goes on where another was cut takes its place: the old answer is not shown any more, unless
+ * somebody wrote below it; then it stays, as another branch. */
 function replaced(state, runId) {
   const old = runId ? state.runs[runId] : null;
   if (!old || old.superseded) return state;
+  const answers = Object.values(state.messages).filter((message) => message.role === "assistant" && message.runId === runId);
+  if (Object.values(state.messages).some((message) => answers.some((answer) => message.parentId === answer.id))) return state;
   const messages = { ...state.messages };
   for (const message of Object.values(state.messages)) if (message.role === "assistant" && message.runId === runId) messages[message.id] = { ...message, superseded: true };
   return { ...state, messages, runs: { ...state.runs, [runId]: { ...old, superseded: true } } };

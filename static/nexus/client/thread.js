@@ -81,8 +81,8 @@ function placeAfterPrompt(entries, run) {
 function visible(state) {
   const children = new Map();
   for (const message of Object.values(state.messages)) {
-    if (message.superseded || message.role === "system" || message.role === "tool") continue;
-    const parent = message.parentId && state.messages[message.parentId] ? message.parentId : "root";
+    if (!isShown(message)) continue;
+    const parent = hangsAt(message, state);
     const list = children.get(parent) ?? [];
     list.push(message);
     children.set(parent, list);
@@ -95,19 +95,14 @@ function visible(state) {
     const parent = queue.shift();
     const forks = new Map();
     for (const message of (children.get(parent) ?? []).sort(byAge)) {
-      const fork = forkKey(message);
+      const fork = parent === "root" ? forkKey(message) : forkKey({ parentId: parent, role: message.role });
       forks.set(fork, [...(forks.get(fork) ?? []), message]);
     }
-    for (const [fork, siblings] of forks) {
-      const alternatives = parent === "root" && !isFork(siblings, state) ? siblings.map((one) => [one]) : [siblings];
-      for (const group of alternatives) {
-        const chosen = group.find((one) => one.id === state.choices[fork]) ?? group.reduce((best, one) => (newest.get(one.id) >= newest.get(best.id) ? one : best));
-        ids.push(chosen.id);
-        queue.push(chosen.id);
-        if (group.length > 1) {
-          branches.set(chosen.id, { index: group.indexOf(chosen), count: group.length, fork, ids: group.map((one) => one.id) });
-        }
-      }
+    for (const [fork, group] of forks) {
+      const chosen = group.find((one) => one.id === state.choices[fork]) ?? group.reduce((best, one) => (newest.get(one.id) >= newest.get(best.id) ? one : best));
+      ids.push(chosen.id);
+      queue.push(chosen.id);
+      if (group.length > 1) branches.set(chosen.id, { index: group.indexOf(chosen), count: group.length, fork, ids: group.map((one) => one.id) });
     }
   }
   return { ids: inReadingOrder(ids.map((id) => state.messages[id])), branches };
@@ -129,12 +124,19 @@ function inReadingOrder(messages) {
   return heads.flatMap((id) => [id, ...(answers.get(id) ?? [])]);
 }
 
+function isShown(message) {
+  return !message.superseded && message.role !== "system" && message.role !== "tool";
+}
+
 /**
- * At the root, alternatives are messages that really have no parent. Where the page holds only the latest part
- * of a long conversation, messages whose parent is not loaded hang there too, and are a sequence.
+ * Where a message hangs: at its parent, or where that one is withdrawn, at what the parent hung at. Where the page holds
+ * only the latest part of a long conversation, messages whose parent is not loaded hang at the root: there only those with
+ * the same parent are alternatives, the others are a sequence.
  */
-function isFork(siblings, state) {
-  return siblings.every((one) => !one.parentId || state.messages[one.parentId]);
+function hangsAt(message, state) {
+  let parent = state.messages[message.parentId];
+  while (parent && !isShown(parent)) parent = state.messages[parent.parentId];
+  return parent ? parent.id : "root";
 }
 
 /** Of each message, when the newest below it (or it itself) was written. */

@@ -52,6 +52,8 @@ export function toRun(wire) {
     error: wire.error,
     resumedFrom: wire.resumedFrom || undefined,
     superseded: wire.superseded,
+    contextTokens: wire.contextTokens,
+    contextWindow: wire.contextWindow,
     estimated: wire.estimated,
     timeToFirstTokenMs: wire.timeToFirstTokenMs,
     queuedAt: toMs(wire.createdAt),
