@@ -56,6 +56,8 @@ class Config:
     metrics_token: str
     worker_host: str
     worker_port: int
+    tracing: bool
+    trace_content: bool
     failpoints: str
 
 
@@ -168,5 +170,10 @@ def load() -> Config:
         metrics_token=env.str("NEXUS_METRICS_TOKEN", default=""),
         worker_host=env.str("NEXUS_WORKER_HOST", default="127.0.0.1"),
         worker_port=env.int("NEXUS_WORKER_PORT", default=0),
+        tracing=bool(
+            env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="")
+            or env.str("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", default="")
+        ),
+        trace_content=env.bool("NEXUS_TRACE_CONTENT", default=False),
         failpoints=_failpoints(env, debug),
     )

@@ -32,6 +32,8 @@ NEXUS_FETCH_PRIVATE = CONFIG.fetch_private
 NEXUS_METRICS_TOKEN = CONFIG.metrics_token
 NEXUS_WORKER_HOST = CONFIG.worker_host
 NEXUS_WORKER_PORT = CONFIG.worker_port
+NEXUS_TRACING = CONFIG.tracing
+NEXUS_TRACE_CONTENT = CONFIG.trace_content
 NEXUS_FAILPOINTS = CONFIG.failpoints
 
 INSTALLED_APPS = [
@@ -73,6 +75,12 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
+
+if CONFIG.tracing:
+    MIDDLEWARE.insert(
+        MIDDLEWARE.index("nexus_site.middleware.RequestMiddleware") + 1,
+        "nexus_site.tracing.TracingMiddleware",
+    )
 
 ROOT_URLCONF = "nexus_site.urls"
 ASGI_APPLICATION = "nexus_site.asgi.application"

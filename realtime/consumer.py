@@ -20,6 +20,7 @@ from django.conf import settings
 from pydantic import ValidationError
 
 from nexus_core.errors import UNEXPECTED_MESSAGE, NexusError
+from nexus_core.tracing import span
 from workspaces.access import Actor
 from workspaces.auth import authenticate_scope
 from workspaces.context import bind_actor, bind_new, bound
@@ -278,7 +279,10 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
         rooms = set(self._rooms)
         try:
             named = {"conversation_id": getattr(parsed, "conversation_id", None)}
-            with bound(**named, run_id=getattr(parsed, "run_id", None)):
+            with (
+                bound(**named, run_id=getattr(parsed, "run_id", None)),
+                span(f"frame {getattr(handler, '__name__', '')}", kind="server"),
+            ):
                 answer = await handler(self, parsed)
             if answer is not None:
                 type_ = answer.pop("type")

@@ -1,4 +1,7 @@
-"""Exits with 0 when the server of this container is ready. Standard library only; used by Dockerfile and compose.yaml."""
+"""Exits with 0 when the server of this container is ready. Standard library only; used by Dockerfile and compose.yaml.
+
+`python scripts/healthcheck.py [port]`: the port of a worker's probes, else `PORT`.
+"""
 
 from __future__ import annotations
 
@@ -28,4 +31,5 @@ def accepted_host() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(0 if ready(int(os.environ.get("PORT") or 8000), accepted_host()) else 1)
+    port = int(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("PORT") or 8000)
+    sys.exit(0 if ready(port, accepted_host()) else 1)

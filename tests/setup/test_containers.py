@@ -35,7 +35,7 @@ def test_it_starts_after_one_migration_and_healthy_servers(name: str) -> None:
     assert SERVICES["migrate"]["restart"] == "no"
 
 
-@pytest.mark.parametrize("name", ["web", "db", "redis"])
+@pytest.mark.parametrize("name", ["web", "worker", "db", "redis"])
 def test_it_asks_its_servers_how_they_are(name: str) -> None:
     assert SERVICES[name]["healthcheck"]["test"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from conversations.engine.start import EngineHost
+from conversations.probes import probes
 
 
 class Command(BaseCommand):
@@ -29,9 +31,19 @@ class Command(BaseCommand):
             loop.add_signal_handler(name, stop.set)
         host = EngineHost("worker")
         await host.start()
-        self.stdout.write("worker ready")
-        self.stdout.flush()
         try:
-            await host.work(stop)
+            async with contextlib.AsyncExitStack() as stack:
+                if settings.NEXUS_WORKER_PORT:
+                    address = settings.NEXUS_WORKER_HOST, settings.NEXUS_WORKER_PORT
+                    try:
+                        await stack.enter_async_context(probes(*address))
+                    except OSError as fault:
+                        raise CommandError(
+                            f"NEXUS_WORKER_PORT: cannot listen on {address[0]}:{address[1]} ({fault.strerror}). "
+                            "Each worker of a machine needs a port of its own."
+                        ) from fault
+                self.stdout.write("worker ready")
+                self.stdout.flush()
+                await host.work(stop)
         finally:
             await host.stop()
