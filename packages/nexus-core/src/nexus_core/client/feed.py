@@ -47,7 +47,8 @@ class Mailbox:
 
     Attributes:
         dropped: something did not fit since `dropped` was last set to False.
-        rung: set whenever there is something new to look at.
+        look: the log may know more than what came here, since `look` was last set to False.
+        rung: set whenever there is something new.
         fault: why nothing will come any more.
     """
 
@@ -56,7 +57,7 @@ class Mailbox:
         self._only_run = only_run
         self._waiting: deque[Piece | Told] = deque()
         self.rung = asyncio.Event()
-        self.dropped = False
+        self.dropped = self.look = False
         self.fault: ClientError | None = None
 
     def __len__(self) -> int:
@@ -75,6 +76,7 @@ class Mailbox:
         return self._waiting.popleft() if self._waiting else None
 
     def ring(self) -> None:
+        self.look = True
         self.rung.set()
 
     def fail(self, fault: ClientError) -> None:
@@ -96,6 +98,8 @@ class Feed:
         self.mailboxes.add(mailbox)
         if self.fault is not None:
             mailbox.fail(self.fault)
+        if self.view.conversation is not None:
+            mailbox.ring()  # what came before is not told again
         if len(self.mailboxes) == 1 and self._link.status == "live":
             self.subscribe()
 

@@ -55,21 +55,22 @@ async def by_mailbox(
 
     Raises whatever fails the mailbox.
     """
-    look = False
     while True:
         while (one := mailbox.take()) is not None:
             if not isinstance(one, Piece) or one.seq <= after:
                 continue
             if one.seq != after + 1:
-                look = True
+                mailbox.look = True
                 break
             after = one.seq
             yield after, one.chunk
             if is_terminal(one.chunk):
                 return
-        if look or mailbox.dropped:
+        if mailbox.fault is not None:
+            raise mailbox.fault
+        if mailbox.look or mailbox.dropped:
             # From here on it collects again; what it has is behind what the log says.
-            mailbox.dropped = look = False
+            mailbox.dropped = mailbox.look = False
             try:
                 async for seq, chunk in read_log(calls, run_id, after):
                     after = seq
@@ -78,21 +79,19 @@ async def by_mailbox(
                         return
                 run = await get_run(calls, run_id)
             except Unreachable:  # the server is away for long: whoever follows decides how long to wait
-                look = True
+                mailbox.look = True
+                await calls.clock.sleep(full_jitter(calls.clock, 1))
                 continue
             if run.ended and run.last_seq <= after:
                 return
             continue
-        if mailbox.fault is not None:
-            raise mailbox.fault
-        mailbox.rung.clear()
         if len(mailbox):
             continue
+        mailbox.rung.clear()
         try:
             await within(calls.clock, LOOK_SECONDS, _rung(mailbox))
-            look = not len(mailbox)
         except TimeoutError:
-            look = True
+            mailbox.look = True
 
 
 async def _rung(mailbox: Mailbox) -> None:

@@ -72,7 +72,7 @@ class ConversationView:
             self._merge(wire)
         if frame.get("members") is not None:
             self.members = tuple(frame["members"])
-        if frame.get("presence"):
+        if frame.get("presence") is not None:
             self.presence = tuple(map(Here.from_wire, frame["presence"]))
 
     def _chunk(self, frame: Frame) -> None:
