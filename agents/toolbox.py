@@ -35,8 +35,12 @@ def for_model() -> tuple[Tool, ...]:
 
 def unknown(names: Iterable[str]) -> list[str]:
     """Those that no agent can be given, in the order named."""
-    known = {tool.name for tool in for_model()}
-    return [name for name in names if name not in known]
+    return [name for name in names if name not in _known_to_models()]
+
+
+@cache
+def _known_to_models() -> frozenset[str]:
+    return frozenset(tool.name for tool in for_model())
 
 
 def _of_apps() -> Iterator[Tool]:

@@ -16,12 +16,13 @@ from typing import cast
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from agents.providers import find_spec
 from billing.catalogue import SOURCE, catalogue_tiers
 from billing.models import BUCKETS, PriceVersion
 from nexus_core.usage import Cost, Usage
+from workspaces.statements import Compiled
 
 OVERRIDE, CATALOGUE, HARDWARE = (
     PriceVersion.Origin.OVERRIDE,
@@ -195,13 +196,19 @@ def content_hash(tiers: Iterable[TierPrices]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
+def _may_apply(provider: str, model: str) -> QuerySet[PriceVersion]:
+    return PriceVersion.objects.filter(Q(model=model) | Q(model__endswith="*"), provider=provider).order_by()
+
+
+_MAY_APPLY = Compiled(_may_apply, "provider:text", "model:text")
+
+
 def _rows_in_force(provider: str, model: str, at: datetime) -> list[PriceVersion]:
-    rows = PriceVersion.objects.filter(
-        Q(valid_to__isnull=True) | Q(valid_to__gt=at),
-        Q(model=model) | Q(model__endswith="*"),
-        provider=provider,
-        valid_from__lte=at,
-    )
+    rows = [
+        row
+        for row, _ in _MAY_APPLY.rows(provider, model)
+        if row.valid_from <= at and (row.valid_to is None or row.valid_to > at)
+    ]
     return [
         row
         for row in rows

@@ -9,56 +9,108 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from uuid import UUID
 
 from django.conf import settings
+from django.db import connection
 
 from nexus_core.messages import ImagePart, Part, TextPart, ToolCallPart, ToolResultPart
 from nexus_core.messages import Message as ModelMessage
+from workspaces.statements import as_id, from_id
 
 from .models import Message, Upload
 
 ALWAYS_SENT = 10
+MOST_TURNS = 2000
+"""More messages than any window holds."""
 CHARACTERS_PER_TOKEN = 4
 IMAGE_TOKENS = 1600
 DEFAULT_WINDOW = 128_000
 
 
-def branch_to(message: Message) -> list[Message]:
+@dataclass(slots=True)
+class Turn:
+    """What history needs of a message; its parts are parsed when they are looked at."""
+
+    id: UUID
+    parent_id: UUID | None
+    number: int
+    role: str
+    superseded: bool
+    clears_history: bool
+    stored_parts: str | list[dict[str, Any]]
+
+    @property
+    def parts(self) -> list[dict[str, Any]]:
+        return json.loads(self.stored_parts) if isinstance(self.stored_parts, str) else self.stored_parts
+
+
+def branch_to(message: Message) -> list[Turn]:
     """The messages from the first to this one, by parents, without superseded ones and without
-    what stands before the last /clear. One query."""
+    what stands before the last /clear; of a very long conversation only the last `MOST_TURNS`. One query."""
+    asked = Turn(
+        message.pk,
+        message.parent_id,
+        message.number,
+        message.role,
+        message.superseded,
+        message.clears_history,
+        message.parts,
+    )
     if message.parent_id is None:
-        return [message]
-    everything = {
-        m.pk: m for m in Message.objects.filter(conversation_id=message.conversation_id).order_by("number")
-    }
-    line: list[Message] = []
-    at: Message | None = everything.get(message.pk)
+        return [asked]
+    everything = {turn.id: turn for turn in _turns_of(message.conversation_id)}
+    everything.setdefault(asked.id, asked)
+    children: dict[UUID, list[Turn]] = {}
+    for turn in everything.values():
+        if turn.parent_id is not None:
+            children.setdefault(turn.parent_id, []).append(turn)
+    line: list[Turn] = []
+    at: Turn | None = everything[asked.id]
     while at is not None:
-        if not at.superseded or at.pk == message.pk:
+        if not at.superseded or at.id == asked.id:
             line.append(at)
-        if at.clears_history and at.pk != message.pk:
+        if at.clears_history and at.id != asked.id:
             break
         parent = everything.get(at.parent_id) if at.parent_id else None
         if parent is not None and at.role == parent.role == Message.Role.USER:
             # Asked while the question above was being answered: that answer stands between the two.
-            answers = [m for m in everything.values() if m.parent_id == parent.pk and _answers(m)]
-            line += sorted(answers, key=lambda m: m.number)[-1:]
+            answers = [turn for turn in children.get(parent.id, ()) if _answers(turn)]
+            line += sorted(answers, key=lambda turn: turn.number)[-1:]
         at = parent
     line.reverse()
     if line and line[0].clears_history and len(line) > 1:
         # The /clear itself and its own answer are not for the model.
-        line = [m for m in line[1:] if m.parent_id != line[0].pk]
+        line = [turn for turn in line[1:] if turn.parent_id != line[0].id]
     return line
 
 
-def _answers(message: Message) -> bool:
+def _turns_of(conversation_id: UUID) -> list[Turn]:
+    """Without building a model per message: a long conversation has hundreds, and each start reads them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, parent_id, number, role, superseded, clears_history, parts "  # noqa: S608
+            f"FROM {Message._meta.db_table} WHERE conversation_id = %s ORDER BY number DESC LIMIT {MOST_TURNS}",
+            [as_id(conversation_id)],
+        )
+        rows = cursor.fetchall()
+    return [
+        Turn(
+            cast(UUID, from_id(id_)), from_id(parent_id), number, role, bool(superseded), bool(clears), parts
+        )
+        for id_, parent_id, number, role, superseded, clears, parts in rows
+    ]
+
+
+def _answers(message: Turn) -> bool:
     return message.role == Message.Role.ASSISTANT and not message.superseded
 
 
 def model_messages(
-    line: Sequence[Message], *, window: int = DEFAULT_WINDOW, answer_tokens: int = 4096
+    line: Sequence[Turn], *, window: int = DEFAULT_WINDOW, answer_tokens: int = 4096
 ) -> list[ModelMessage]:
     """The branch in the provider-neutral form, newest kept first; images are read from their files."""
     budget = max(window - answer_tokens, 1000)
@@ -77,7 +129,7 @@ def model_messages(
     return flat
 
 
-def _turns(message: Message) -> list[ModelMessage]:
+def _turns(message: Turn) -> list[ModelMessage]:
     if message.role == Message.Role.USER:
         parts = [part for raw in message.parts if (part := _user_part(raw)) is not None]
         return [ModelMessage("user", tuple(parts))] if parts else []

@@ -12,7 +12,7 @@ from zoneinfo import available_timezones
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.text import slugify
 
@@ -20,6 +20,7 @@ from .access import Actor, Forbidden, Invalid, NotFound, Unauthorized, actor_for
 from .models import ApiToken, Membership, ProviderKey, Role, SocketTicket, User, Workspace
 from .secrets import digest, new_ticket, new_token
 from .selectors import access_token
+from .statements import Compiled
 
 TICKET_SECONDS = 30
 DEFAULT_SLUG = "demo"
@@ -283,7 +284,17 @@ def last_four(secret: str) -> str:
 
 def provider_key_for(workspace_id: UUID, user_id: UUID | None, provider: str) -> str | None:
     """The stored key for a call: the person's own where the workspace allows it, else the workspace's, else None."""
-    mine = Q(user_id=user_id, workspace__allow_personal_keys=True) if user_id is not None else Q(pk__in=[])
-    rows = ProviderKey.objects.filter(Q(user=None) | mine, workspace_id=workspace_id, provider=provider)
-    found = {row.user_id: row.secret for row in rows}
+    # Nobody has the id of nothing: without a person only the workspace's is found.
+    rows = _KEYS.rows(workspace_id, user_id or UUID(int=0), provider)
+    found = {row.user_id: row.secret for row, _ in rows}
     return found.get(user_id) or found.get(None)
+
+
+def _keys_for(workspace_id: UUID, user_id: UUID, provider: str) -> QuerySet[ProviderKey]:
+    mine = Q(user_id=user_id, workspace__allow_personal_keys=True)
+    return ProviderKey.objects.filter(
+        Q(user=None) | mine, workspace_id=workspace_id, provider=provider
+    ).order_by()
+
+
+_KEYS = Compiled(_keys_for, "workspace", "user", "provider:text")

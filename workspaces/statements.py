@@ -8,7 +8,6 @@ allowed and what is stored is still said once, by the querysets and models thems
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -23,18 +22,16 @@ M = TypeVar("M", bound=Model)
 
 Converter = Callable[[Any, Any, Any], Any]
 
-_here = threading.local()
-"""A connection belongs to its thread, and what was compiled for it too."""
+_known: dict[object, Any] = {}
+"""What was built, by database vendor and purpose. Made twice by two threads at once it is the same."""
 
 
 def _prepared(key: object, make: Callable[[], Any]) -> Any:
-    known: dict[object, Any] | None = getattr(_here, "known", None)
-    if known is None:
-        known = _here.known = {}
-    key = (connection.settings_dict["NAME"], connection.vendor, key)
-    if key not in known:
-        known[key] = make()
-    return known[key]
+    key = (connection.vendor, key)
+    found = _known.get(key)
+    if found is None:
+        found = _known[key] = make()
+    return found
 
 
 def clock() -> str:
@@ -139,7 +136,7 @@ class _Text:
 
 
 class Compiled(Generic[M]):
-    """A queryset compiled once per connection, run with other values.
+    """A queryset compiled once, run with other values.
 
     Args:
         build: the queryset; called once with stand-ins, so it must not look at the values it is given.

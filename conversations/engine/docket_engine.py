@@ -23,6 +23,8 @@ from realtime.publish import publish
 
 from ..database import in_database
 from ..models import Run
+from ..services.handover import Handover
+from . import pace
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +66,9 @@ class DocketEngine:
 
     def enqueue(self, run_id: UUID) -> None:
         self._soon(self._add(run_id))
+
+    def begin(self, given: Handover) -> None:
+        self.enqueue(given.run.pk)
 
     def cancel(self, run_id: UUID) -> None:
         publish(CONTROL_ROOM, make_frame("engine.cancel", runId=str(run_id)))
@@ -122,7 +127,8 @@ class WorkerEngine:
         async with Worker(
             self._docket,
             concurrency=settings.NEXUS_WORKER_CONCURRENCY,
-            redelivery_timeout=timedelta(seconds=10),
+            redelivery_timeout=timedelta(seconds=pace.redelivery()),
+            reconnection_delay=timedelta(seconds=pace.reconnect()),
         ) as worker:
             working = asyncio.create_task(worker.run_forever(), name="docket-worker")
             waiting = asyncio.create_task(stop.wait())

@@ -8,21 +8,25 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 from uuid import UUID
 
+from ..services.handover import Handover
+
 log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 8.0
 
 
 class LocalEngine:
-    """`execute` is `runner.Runner.execute`; `stop` asks a live run to stop (True if it lives here)."""
+    """`execute`, `stop` and `prepare` are `runner.Runner`'s."""
 
     def __init__(
         self,
         execute: Callable[[UUID], Coroutine[Any, Any, None]],
         stop: Callable[[UUID], bool],
+        prepare: Callable[[Handover], None] = lambda given: None,
         owner: str = "",
     ) -> None:
         self.owner = owner
+        self._prepare = prepare
         self._loop = asyncio.get_running_loop()
         self._execute, self._stop = execute, stop
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
@@ -31,6 +35,10 @@ class LocalEngine:
 
     def enqueue(self, run_id: UUID) -> None:
         self._on_loop(self._start, run_id)
+
+    def begin(self, given: Handover) -> None:
+        self._prepare(given)
+        self.enqueue(given.run.pk)
 
     def cancel(self, run_id: UUID) -> None:
         self._on_loop(self._cancel, run_id)

@@ -8,8 +8,11 @@ to the sweeper of a process that has one.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
+
+if TYPE_CHECKING:
+    from ..services.handover import Handover
 
 
 class Engine(Protocol):
@@ -18,6 +21,10 @@ class Engine(Protocol):
 
     def enqueue(self, run_id: UUID) -> None:
         """Have this run executed soon; from any thread. Told twice is told once."""
+        ...
+
+    def begin(self, given: Handover) -> None:
+        """Execute this run, which its start claimed for `owner`; in a database thread, after the commit."""
         ...
 
     def cancel(self, run_id: UUID) -> None:
@@ -49,6 +56,11 @@ def owner_here() -> str:
 def enqueue(run_id: UUID) -> None:
     if _engine is not None:
         _engine.enqueue(run_id)
+
+
+def begin(given: Handover) -> None:
+    if _engine is not None:
+        _engine.begin(given)
 
 
 def cancel(run_id: UUID) -> None:

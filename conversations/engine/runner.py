@@ -15,16 +15,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
-
 from agents.services import build_agent
-from billing.meter import DbMeter, attempts_settle_orphans
+from billing.meter import DbMeter, attempts_settle_orphans, attempts_total
 from nexus_core.agent import AgentRequest, BaseAgent, run_agent
 from nexus_core.chunks import ContentChunk, ErrorChunk, MetadataChunk, ReasoningChunk, ToolCallChunk
 from nexus_core.context import ExecutionContext
 from nexus_core.defaults import default_ports
 from nexus_core.errors import NexusError, RunFenced
 from nexus_core.messages import Message
+from nexus_core.ports import Settled
+from nexus_core.tracing import RunSpan, run_span
 from nexus_core.usage import Cost, Usage
 from realtime.presence import agent_done, agent_working
 from workspaces.access import Actor, actor_for
@@ -37,9 +37,13 @@ from ..database import in_database
 from ..fold import fold, kept, visible_text
 from ..history import model_messages
 from ..models import Run
-from ..services.run_claim import Claim, run_claim
+from ..services import handover
+from ..services.handover import Handover
+from ..services.run_claim import Claim, claim_given, run_claim
 from ..services.run_finish import Ending, run_end_unstarted, run_finish, started_chunk
-from .journal import DbJournal
+from ..tracing import carried
+from . import pace
+from .journal import DbJournal, FinalStep
 from .recorder import Recorder, Ticker
 from .titling import title_by_agent
 
@@ -70,6 +74,8 @@ class Prepared:
     fault: NexusError | None
     messages: Sequence[Message] = ()
     """The history as the model is told it, the question last."""
+    trace: Any = None
+    """The OpenTelemetry context that the run was started under."""
 
 
 class Runner:
@@ -78,6 +84,7 @@ class Runner:
         self._ticker = ticker
         self._live: dict[UUID, Live] = {}
         self._tasks: dict[UUID, asyncio.Task[Any]] = {}
+        self._stopped_early: set[UUID] = set()
         instruments.live_runs.set_function(lambda: len(self._live))
 
     def live_ids(self) -> Sequence[UUID]:
@@ -86,15 +93,18 @@ class Runner:
     def stop(self, run_id: UUID) -> bool:
         """Asks a run of this process to stop; False if it does not live here."""
         live = self._live.get(run_id)
-        if live is None:
-            return False
-        live.context.cancelled.set()
-        return True
+        if live is not None:
+            live.context.cancelled.set()
+            return True
+        if run_id in self._tasks:  # it is being claimed
+            self._stopped_early.add(run_id)
+            return True
+        return handover.cancel(run_id)
 
     async def heartbeat_forever(self) -> None:
         """Renews the leases of silent runs; whoever lost one stops at once."""
         while True:
-            await asyncio.sleep(settings.NEXUS_LEASE_SECONDS / 4)
+            await asyncio.sleep(pace.heartbeat())
             for run_id, live in list(self._live.items()):
                 live.recorder.beat()
                 if live.recorder.fenced and (task := self._tasks.get(run_id)) is not None:
@@ -120,9 +130,15 @@ class Runner:
         finally:
             self._tasks.pop(run_id, None)
             self._live.pop(run_id, None)
+            self._stopped_early.discard(run_id)
 
     async def _execute(self, run_id: UUID) -> None:
-        prepared = await in_database(self._prepare, run_id)
+        given = handover.take(run_id)
+        prepared: Prepared | None
+        if given is not None and given.prepared is not None:
+            prepared = given.prepared
+        else:
+            prepared = await in_database(self._prepare, run_id, given)
         if prepared is None:
             return
         failpoint("after_claim")
@@ -149,14 +165,21 @@ class Runner:
             run_id=run.pk,
             conversation_id=run.conversation_id,
             epoch=run.epoch,
-            last_seq=max((seq for seq, _ in claim.log), default=0),
+            last_seq=claim.last_seq,
         )
         recorder.log = list(claim.log)
         self._live[run_id] = Live(run, context, recorder)
-        if run.cancel_requested_at is not None:
+        early = run_id in self._stopped_early or (given is not None and given.cancelled)
+        if early or run.cancel_requested_at is not None:
             context.cancelled.set()
         try:
-            await self._work(prepared, context, recorder)
+            with run_span(
+                context,
+                agent_name=run.agent.name if run.agent is not None else "",
+                parent=prepared.trace,
+                epoch=run.epoch,
+            ) as spans:
+                await self._work(prepared, context, recorder, spans)
         except RunFenced:
             log.info("another owner has this run")
         except asyncio.CancelledError:
@@ -166,19 +189,28 @@ class Runner:
             log.exception("the run failed in the runner")
             await self._end_by_fault(run, recorder, fault)
 
-    def _prepare(self, run_id: UUID) -> Prepared | None:
+    def prepare(self, given: Handover) -> None:
+        """In the database thread that started the run: everything it needs, without another crossing."""
+        try:
+            given.prepared = self._prepare(given.run.pk, given)
+        except Exception:  # the start is committed and must be answered; the runner tries again itself
+            log.exception("run %s could not be prepared by its start", given.run.pk)
+
+    def _prepare(self, run_id: UUID, given: Handover | None) -> Prepared | None:
         """In a database thread: claim, then everything the run needs."""
-        claim = run_claim(run_id, self.owner)
+        claim = run_claim(run_id, self.owner) if given is None else claim_given(given)
         if claim is None:
             run_end_unstarted_if_cancelled(run_id)
             return None
         run = claim.run
         if claim.fresh:
-            events.announce_started(run.conversation, run)
+            if given is None:
+                events.announce_started(run.conversation, run)
         else:
             instruments.takeovers.inc()
             attempts_settle_orphans(run.pk, visible_text(fold(claim.log)))
         actor = claim.actor
+        trace = carried(run_id)
         try:
             if actor is None and run.requested_by is not None:
                 actor = actor_for(run.requested_by, run.workspace.slug)
@@ -189,18 +221,23 @@ class Runner:
                 model=run.model_override or None,
             )
         except NexusError as fault:
-            return Prepared(claim, None, actor, fault)
-        return Prepared(claim, agent, actor, None, model_messages(claim.line, **agent_window(agent)))
+            return Prepared(claim, None, actor, fault, trace=trace)
+        messages = model_messages(claim.line, **agent_window(agent))
+        return Prepared(claim, agent, actor, None, messages, trace)
 
-    async def _work(self, prepared: Prepared, context: ExecutionContext, recorder: Recorder) -> None:
+    async def _work(
+        self, prepared: Prepared, context: ExecutionContext, recorder: Recorder, spans: RunSpan
+    ) -> None:
         claim, run = prepared.claim, prepared.claim.run
         await self._begin(claim, recorder)
         if claim.too_often:
             fault = NexusError(TOO_OFTEN.format(n=Run.MOST_EPOCHS))
             fault.code = "gave_up"
+            spans.ended("failed", error_code=fault.code)
             await self._end_by_fault(run, recorder, fault)
             return
         if prepared.agent is None:
+            spans.ended("failed", error_code=(prepared.fault or NexusError()).code)
             await self._end_by_fault(run, recorder, prepared.fault or NexusError())
             return
         agent = prepared.agent
@@ -231,7 +268,7 @@ class Runner:
                 input=question,
                 context=context,
                 history=history,
-                ports=replace(default_ports(), meter=meter, journal=journal),
+                ports=spans.traced(replace(default_ports(), meter=meter, journal=journal)),
             )
             terminal: MetadataChunk | None = None
             first_token_ms: int | None = None
@@ -265,6 +302,16 @@ class Runner:
             if terminal is None:
                 raise RuntimeError(f"agent {run.agent_slug} ended without a terminal chunk")
             ending = ending_of(terminal, error, agent, first_token_ms)
+            if run.epoch > 1:
+                ending = await in_database(with_all_spent, run, ending, journal.final)
+            spans.ended(
+                ending.status,
+                usage=ending.usage,
+                provider=ending.provider,
+                model=ending.model,
+                stop_reason=ending.stop_reason,
+                error_code=ending.error_code,
+            )
             await in_database(
                 run_finish,
                 run,
@@ -282,12 +329,14 @@ class Runner:
         """The chunks that stand before the agent's: started (and what a resumed run takes over), or what a
         takeover says. Tool calls of the last completed step are shown again by the loop."""
         run = claim.run
-        if not claim.log:
-            await recorder.add(started_chunk(run))
+        if not claim.last_seq:
+            started = started_chunk(run)
+            past = claim.past if run.resumed_from_id else {}
+            await recorder.add(replace(started, fields={**started.fields, **past}))
             for chunk in claim.inherited:
                 await recorder.add(chunk)
             return
-        await recorder.add(MetadataChunk("resumed", {"epoch": run.epoch}))
+        await recorder.add(MetadataChunk("resumed", {"epoch": run.epoch, **claim.past}))
         visible = (ContentChunk, ReasoningChunk, ToolCallChunk)
         if any(seq > claim.keep_seq and isinstance(chunk, visible) for seq, chunk in kept(claim.log)):
             await recorder.add(MetadataChunk("reset", {"keepSeq": claim.keep_seq}))
@@ -299,14 +348,13 @@ class Runner:
         try:
             await recorder.add(ErrorChunk(known.message, known.code, known.retryable))
             await recorder.flush()
+            ending = Ending("failed", error_code=known.code, error_message=known.message, stop_reason="error")
             await in_database(
                 run_finish,
                 run,
                 log=recorder.log,
                 last_seq=recorder.last_seq,
-                ending=Ending(
-                    "failed", error_code=known.code, error_message=known.message, stop_reason="error"
-                ),
+                ending=await in_database(with_all_spent, run, ending, None),
                 final=None,
             )
         except RunFenced:
@@ -366,6 +414,15 @@ def ending_of(
         confidence=fields.get("confidence"),
         first_token_ms=first_token_ms,
     )
+
+
+def with_all_spent(run: Run, ending: Ending, final: FinalStep | None) -> Ending:
+    """The ending with what every owner of the run spent: the loop knows only its own requests and the
+    completed steps, and requests that were lost with their owner are charged too."""
+    spent = attempts_total(run.pk)
+    if final is not None:  # settled with the end itself
+        spent = Settled(spent.usage + final.settled.usage, spent.cost + final.settled.cost)
+    return replace(ending, usage=spent.usage, cost=spent.cost)
 
 
 def usage_of(fields: dict[str, Any]) -> Usage:

@@ -14,6 +14,7 @@ from django.conf import settings
 from realtime.consumer import close_sockets
 from realtime.process import start_realtime, stop_realtime
 
+from .. import tracing
 from ..database import in_database
 from . import condition, port
 from .cleaner import clean_forever
@@ -54,6 +55,7 @@ class EngineHost:
         if self.started:
             return
         self.started = True
+        tracing.start()
         start_realtime()
         # The writer's thread must get the interpreter soon after it is woken (default: 5 ms).
         sys.setswitchinterval(0.0005)
@@ -69,7 +71,7 @@ class EngineHost:
                 self._make_runner()
         else:
             runner = self._make_runner()
-            port.use(LocalEngine(runner.execute, runner.stop, runner.owner))
+            port.use(LocalEngine(runner.execute, runner.stop, runner.prepare, runner.owner))
             left = await in_database(release_all_leases)
             if left:
                 log.info("taking up %s unfinished runs", left)
@@ -119,3 +121,4 @@ class EngineHost:
         if self._lock is not None:
             self._lock.release()
         condition.stopped()
+        await tracing.stop()

@@ -1,13 +1,15 @@
 """What `run_start` has in its hands, for the runner of the same process: it need not be read again.
 
 Such a run was claimed by its start: it is this process's from its first moment, at
-epoch 1. A process without an engine of its own keeps nothing.
+epoch 1. It is kept from before the commit until the runner takes it, so that whoever
+asks it to stop meanwhile finds it here. A process without an engine keeps nothing.
 """
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from workspaces.access import Actor
@@ -15,12 +17,19 @@ from workspaces.access import Actor
 from ..models import Run
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Handover:
-    """The run with its conversation, message, agent, workspace and person set; and whom it works for."""
+    """The run with its conversation, message, agent, workspace and person set; and whom it works for.
+
+    Attributes:
+        prepared: what the runner made of it already (a `runner.Prepared`).
+        cancelled: somebody asked it to stop before it began.
+    """
 
     run: Run
     actor: Actor
+    prepared: Any = None
+    cancelled: bool = False
 
 
 _lock = threading.Lock()
@@ -35,3 +44,13 @@ def keep(handover: Handover) -> None:
 def take(run_id: UUID) -> Handover | None:
     with _lock:
         return _kept.pop(run_id, None)
+
+
+def cancel(run_id: UUID) -> bool:
+    """Notes the wish on a run that is kept here; False where there is none."""
+    with _lock:
+        given = _kept.get(run_id)
+        if given is None:
+            return False
+        given.cancelled = True
+        return True

@@ -7,8 +7,9 @@ runner needs, in one transaction.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -16,21 +17,17 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
 
-from nexus_core.chunks import Chunk, ContentChunk, ReasoningChunk, ToolCallChunk, from_wire
+from nexus_core.chunks import Chunk
 from nexus_core.ports import StepRecord, ToolRecord
-from nexus_core.usage import Cost, Usage
 from workspaces.access import Actor
 from workspaces.failpoints import failpoint
 
+from ..checkpoints import checkpoints_of
 from ..engine.journal import step_record, tool_record
-from ..fold import kept
-from ..history import branch_to
-from ..log import whole_log
-from ..models import Message, Run, Step, ToolCall
+from ..history import Turn, branch_to
+from ..models import Run, Step
 from . import handover
-from .statements import run_now
-
-MOST_RESUMES = 100
+from .inheritance import inherited_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +41,12 @@ class Claim:
         keep_seq: last seq of the last completed step (1 when there is none).
         actor: whom it works for, where that is known already.
         inherited: what a resumed run shows again of the run it goes on from.
+        last_seq: of the last chunk stored.
+        damaged: some completed steps were of no use, so it goes on from before them.
     """
 
     run: Run
-    line: list[Message]
+    line: list[Turn]
     steps: list[StepRecord]
     calls: list[ToolRecord]
     log: list[tuple[int, Chunk]]
@@ -55,6 +54,13 @@ class Claim:
     too_often: bool
     inherited: list[Chunk] = field(default_factory=list)
     actor: Actor | None = None
+    last_seq: int = 0
+    damaged: bool = False
+
+    @property
+    def past(self) -> dict[str, Any]:
+        """Where it goes on from, for its `started` or `resumed` chunk."""
+        return {"fromStep": len(self.steps), **({"damaged": True} if self.damaged else {})}
 
     @property
     def fresh(self) -> bool:
@@ -68,9 +74,6 @@ def lease_ended() -> Q:
 
 def run_claim(run_id: UUID, owner: str) -> Claim | None:
     """Takes the run, or returns None when it is not to be had (finished, alive elsewhere, waiting its turn)."""
-    given = handover.take(run_id)
-    if given is not None:
-        return _claimed_by_its_start(given)
     try:
         with transaction.atomic():
             return _claim(run_id, owner)
@@ -78,15 +81,10 @@ def run_claim(run_id: UUID, owner: str) -> Claim | None:
         return None  # its agent is answering in that conversation: its turn comes when that one ends
 
 
-def _claimed_by_its_start(given: handover.Handover) -> Claim | None:
-    """Somebody may have asked it to stop between the start and now; or it hung so long that another has it."""
+def claim_given(given: handover.Handover) -> Claim:
+    """A run that its start claimed for this process."""
     failpoint("in_claim")
-    run = given.run
-    now = run_now(run.pk)
-    if now is None or now.epoch != run.epoch:
-        return None
-    run.cancel_requested_at = now.cancel_requested_at
-    return Claim(run, branch_to(run.message), [], [], [], 0, False, actor=given.actor)
+    return Claim(given.run, branch_to(given.run.message), [], [], [], 0, False, actor=given.actor)
 
 
 def _claim(run_id: UUID, owner: str) -> Claim | None:
@@ -112,76 +110,45 @@ def _claim(run_id: UUID, owner: str) -> Claim | None:
     line = branch_to(run.message)
     if run.epoch == 1:
         return Claim(run, line, [], [], [], 0, False) if run.resumed_from_id is None else _resumed(run, line)
-    steps = [step_record(step) for step in Step.objects.filter(run=run)]
-    calls = [tool_record(call) for call in ToolCall.objects.filter(run=run).order_by("step", "position")]
-    log = [(seq, chunk_of(wire)) for seq, _, wire in whole_log(run.pk)]
-    keep = max([1, *Step.objects.filter(run=run).values_list("last_seq", flat=True)])
-    before = _inherited(run)
+    return _taken_over(run, line)
+
+
+def _resumed(run: Run, line: list[Turn]) -> Claim:
+    """A new run that goes on from the last completed step of an earlier one and shows what led there."""
+    before = inherited_by(run)
     return Claim(
         run,
         line,
-        [*before.steps, *steps],
-        [*before.calls, *calls],
-        log,
-        keep,
+        before.steps,
+        before.calls,
+        [],
+        0,
+        False,
+        inherited=before.shown,
+        damaged=before.damaged,
+    )
+
+
+def _taken_over(run: Run, line: list[Turn]) -> Claim:
+    """What earlier owners left, as far as it is sound. What is not makes room for the steps to come."""
+    mine, before = checkpoints_of(run.pk), inherited_by(run)
+    own = mine.steps
+    if own and own[0].index > len(before.steps):
+        own = []
+    unusable = [step.pk for step in [*mine.steps, *mine.damaged] if step not in own]
+    if unusable:
+        Step.objects.filter(pk__in=unusable).delete()
+    earlier = before.steps[: own[0].index] if own else before.steps
+    return Claim(
+        run,
+        line,
+        [*earlier, *map(step_record, own)],
+        [*before.calls, *(tool_record(call) for call in mine.calls)] if own else before.calls,
+        mine.log,
+        mine.keep_seq if own else 1,
         run.epoch > Run.MOST_EPOCHS,
         # With a step of its own what it showed again stands before that, and is kept with it.
-        inherited=[] if steps else before.shown,
+        inherited=[] if own else before.shown,
+        last_seq=mine.last_seq,
+        damaged=bool(unusable) or before.damaged,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Inherited:
-    """What the runs before a resumed one completed, and showed up to there."""
-
-    steps: list[StepRecord] = field(default_factory=list)
-    calls: list[ToolRecord] = field(default_factory=list)
-    shown: list[Chunk] = field(default_factory=list)
-
-
-def _resumed(run: Run, line: list[Message]) -> Claim:
-    """A new run that goes on from the last completed step of an earlier one and shows what led there."""
-    before = _inherited(run)
-    return Claim(run, line, before.steps, before.calls, [], 0, False, inherited=before.shown)
-
-
-def _inherited(run: Run) -> Inherited:
-    """Of all the runs it goes back to: one that was resumed may have gone on from another itself."""
-    line = _ancestors(run)
-    if not line:
-        return Inherited()
-    order = {run_id: place for place, run_id in enumerate(line)}
-    steps = sorted(Step.objects.filter(run_id__in=line), key=lambda step: (order[step.run_id], step.index))
-    calls = sorted(
-        ToolCall.objects.filter(run_id__in=line),
-        key=lambda call: (order[call.run_id], call.step, call.position),
-    )
-    shown: list[Chunk] = []
-    if steps:
-        # The last of them to complete a step shows in its own log what it had from those before.
-        last = steps[-1]
-        log = whole_log(last.run_id, until=last.last_seq)
-        shown = [
-            chunk
-            for _, chunk in kept((seq, chunk_of(wire)) for seq, _, wire in log)
-            if isinstance(chunk, (ContentChunk, ReasoningChunk, ToolCallChunk))
-        ]
-    # What they cost is booked on the runs that made them.
-    told = [replace(step_record(step), usage=Usage(), cost=Cost()) for step in steps]
-    return Inherited(told, [tool_record(call) for call in calls], shown)
-
-
-def _ancestors(run: Run) -> list[UUID]:
-    """The runs it was resumed from, oldest first."""
-    line: list[UUID] = []
-    at = run.resumed_from_id
-    while at is not None and at not in line and len(line) < MOST_RESUMES:
-        line.append(at)
-        at = Run.objects.filter(pk=at).values_list("resumed_from_id", flat=True).first()
-    return line[::-1]
-
-
-def chunk_of(wire: str) -> Chunk:
-    import orjson
-
-    return from_wire(orjson.loads(wire))

@@ -24,8 +24,9 @@ from workspaces.failpoints import failpoint
 
 from ..access import access_conversation, access_message, as_uuid, require_write
 from ..engine import port
-from ..events import announce_message, announce_new_conversation, announce_queued, record_asked
+from ..events import announce_asked, record_asked
 from ..models import Conversation, Message, Run, Upload
+from ..tracing import carry
 from . import handover
 from .input import BadInput, message_parts
 from .run_cancel import cancel_in_transaction
@@ -98,9 +99,11 @@ def run_start(
     body = fingerprint(
         agent_id, input_, conversation_id, policy, model, parent_message_id, regenerate_message_id
     )
+    run_id = uuid4()
     try:
         with transaction.atomic():
             return _start(
+                run_id=run_id,
                 actor=actor,
                 agent_id=agent_id,
                 input_=input_,
@@ -115,7 +118,10 @@ def run_start(
                 temporary=temporary,
                 new_conversation_id=new_conversation_id,
             )
-    except (IntegrityError, NexusError):
+    except BaseException as fault:
+        handover.take(run_id)
+        if not isinstance(fault, (IntegrityError, NexusError)):
+            raise
         # Seen before? A client id is unique, so that the first sending pays no look-up for it.
         if client_id and (earlier := earlier_start(actor, client_id, body)):
             return earlier
@@ -124,6 +130,7 @@ def run_start(
 
 def _start(
     *,
+    run_id: UUID,
     actor: Actor,
     agent_id: str,
     input_: str | list[Any],
@@ -142,7 +149,6 @@ def _start(
     # What nearly every message is, the next one of its conversation, costs the fewest statements.
     plain = regenerate_message_id is None and parent_message_id is UNSET
     now = timezone.now()
-    run_id = uuid4()
     live: list[Run] = []
     parent_id: UUID | None = None
     if new:
@@ -238,18 +244,19 @@ def _start(
     run.heartbeat_at = None  # the database's clock has it
     record_asked(run, conversation)
 
+    given = handover.Handover(run, actor)
+    if owner:
+        handover.keep(given)
+
     def after_commit() -> None:
         failpoint("after_start_commit")
-        announce_message(conversation, message)
-        if waits:
-            announce_queued(conversation, run)
-        else:
-            if owner:
-                handover.keep(handover.Handover(run, actor))
+        announce_asked(conversation, message, run, new=new)
+        if owner:
+            port.begin(given)
+        elif not waits:
             port.enqueue(run.pk)
-        if new:
-            announce_new_conversation(conversation)
 
+    transaction.on_commit(lambda: carry(run.pk))
     transaction.on_commit(after_commit)
     failpoint("before_start_commit")
     return Started(run, conversation, message, True)

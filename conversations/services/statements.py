@@ -105,19 +105,6 @@ def agent_asked_there(
 # --- a run ---
 
 
-def _run(run_id: UUID) -> QuerySet[Run]:
-    return Run.objects.filter(pk=run_id)
-
-
-_RUN = Compiled(_run, "run")
-
-
-def run_now(run_id: UUID) -> Run | None:
-    """The run's row as it is now."""
-    found = _RUN.first(run_id)
-    return None if found is None else found[0]
-
-
 def run_end(run: Run, *, was: str, epoch: int) -> tuple[bool, UUID | None] | None:
     """Writes what `run` says of its end, if it still has that status and epoch: the row's lock is the fence.
 
@@ -138,7 +125,7 @@ ENDED = (
     "status", "last_seq", "finished_at", "started_at", "epoch", "provider", "model", "stop_reason",
     "error_code", "error_message", "tokens_input", "tokens_output", "tokens_cache_read",
     "tokens_cache_write", "tokens_reasoning", "cost_input", "cost_output", "estimated", "confidence",
-    "first_token_ms", "owner", "heartbeat_at",
+    "first_token_ms", "context_tokens", "owner", "heartbeat_at",
 )  # fmt: skip
 
 
