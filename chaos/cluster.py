@@ -28,7 +28,7 @@ class Plan:
 
     topology: Topology = "scaled"
     webs: int = 2
-    workers: int = 3
+    workers: int = 4
     lease: float | None = 2.0
     tree: Path = ROOT
     variables: tuple[tuple[str, str], ...] = ()
@@ -56,6 +56,7 @@ class Cluster:
         self.postgres: Postgres | None = None
         self.redis: Redis | None = None
         self._provider_url = provider_url
+        self._coming: set[asyncio.Task[None]] = set()
         self._stack = AsyncExitStack()
         self.inspector: Inspector
 
@@ -138,6 +139,8 @@ class Cluster:
         return [Person(**person) for person in json.loads(done.stdout.splitlines()[-1])]
 
     def _kill_all(self) -> None:
+        for task in self._coming:
+            task.cancel()
         for node in self.nodes:
             node.thaw() if node.alive else None
             node.kill()
@@ -155,16 +158,29 @@ class Cluster:
 
     def ports(self) -> Sequence[int]:
         """Of the web processes that live, as a load balancer would know them."""
-        return [node.port for node in self.webs if node.alive]
+        return [node.port for node in self.webs if node.alive and node.up]
 
-    async def mend(self, *, wait: bool = True) -> list[Node]:
-        """Starts what is dead; the nodes that were."""
-        dead = [node for node in self.nodes if not node.alive]
-        for node in dead:
-            node.start()
-        if wait:
-            await asyncio.gather(*(node.ready() for node in dead))
-        return dead
+    def revive(self, node: Node) -> asyncio.Task[None]:
+        """Starts it; the task ends when it answers."""
+        node.start()
+        task = asyncio.create_task(node.ready(), name=f"revive-{node.name}")
+        self._coming.add(task)
+        task.add_done_callback(self._coming.discard)
+        return task
+
+    async def mend(self, *, all_up: bool = True) -> None:
+        """Starts what is dead, and waits until all of them answer, or enough for a trial."""
+        for node in self.nodes:
+            if not node.alive:
+                self.revive(node)
+        while self._coming and (all_up or not self._enough()):
+            done, _ = await asyncio.wait(self._coming, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+
+    def _enough(self) -> bool:
+        up = [node for node in self.workers if node.up]
+        return bool(self.ports()) and len(up) >= min(2, len(self.workers))
 
     def arm(self, point: str, action: str, *, hit: int = 1, seconds: float = 0.0) -> Path:
         """Arms a fail point, once, for whoever comes there first; the file that tells that it happened."""

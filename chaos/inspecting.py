@@ -75,13 +75,14 @@ QUESTIONS: dict[str, Callable[..., Any]] = {
 def main() -> None:
     for line in sys.stdin:
         question = json.loads(line)
+        number = question.pop("number")
         try:
             close_old_connections()
             said: dict[str, Any] = {"answer": QUESTIONS[question.pop("what")](**question)}
         except DatabaseError as fault:
             connection.close()
             said = {"fault": f"{type(fault).__name__}: {fault}"}
-        print(json.dumps(said, default=str), flush=True)
+        print(json.dumps({"number": number, **said}, default=str), flush=True)
 
 
 if __name__ == "__main__":

@@ -51,6 +51,7 @@ class Inspector:
         self._env, self._tree = dict(env), tree
         self._child: asyncio.subprocess.Process | None = None
         self._lock = asyncio.Lock()
+        self._asked = 0
 
     async def __aenter__(self) -> Inspector:
         self._child = await asyncio.create_subprocess_exec(
@@ -77,12 +78,18 @@ class Inspector:
         assert self._child.stdin is not None
         assert self._child.stdout is not None
         async with self._lock, asyncio.timeout(ANSWER_SECONDS):
-            self._child.stdin.write(json.dumps({"what": what, **fields}).encode() + b"\n")
+            self._asked += 1
+            question = {"what": what, "number": self._asked, **fields}
+            self._child.stdin.write(json.dumps(question).encode() + b"\n")
             await self._child.stdin.drain()
-            line = await self._child.stdout.readline()
-        if not line:
-            raise RuntimeError("the inspector ended")
-        told = json.loads(line)
+            told: dict[str, Any] = {}
+            while (
+                told.get("number") != self._asked
+            ):  # an earlier one's may come first: who asked it was cancelled
+                line = await self._child.stdout.readline()
+                if not line:
+                    raise RuntimeError("the inspector ended")
+                told = json.loads(line)
         if "fault" in told:
             raise ConnectionError(told["fault"])
         return told["answer"]

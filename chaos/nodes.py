@@ -42,6 +42,8 @@ class Node:
         self.started_at = 0.0
         self._log_from = 0
         self.ended_on_purpose = True
+        self.up = False
+        """Answers, as far as a load balancer knows."""
 
     # --- life ---
 
@@ -49,7 +51,7 @@ class Node:
         """From the main thread: a process dies with the thread that made it."""
         self._log_from = self.log.stat().st_size if self.log.exists() else 0
         self.started_at = time.time()
-        self.ended_on_purpose = False
+        self.ended_on_purpose = self.up = False
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(
                 [sys.executable, *self._command()],
@@ -77,6 +79,7 @@ class Node:
             if not self.alive or time.monotonic() > until:
                 raise RuntimeError(f"{self.name} did not get ready; the end of its log:\n{self.tail()}")
             await asyncio.sleep(0.05)
+        self.up = True
 
     def _answers(self) -> bool:
         if self.kind == "worker":
@@ -91,7 +94,10 @@ class Node:
 
     @property
     def alive(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+        if self._process is None or self._process.poll() is not None:
+            self.up = False
+            return False
+        return True
 
     @property
     def pid(self) -> int:
@@ -103,7 +109,7 @@ class Node:
         return None if self._process is None else self._process.poll()
 
     def kill(self) -> None:
-        self.ended_on_purpose = True
+        self.ended_on_purpose, self.up = True, False
         if self.alive:
             os.kill(self.pid, signal.SIGKILL)
             assert self._process is not None
@@ -118,7 +124,7 @@ class Node:
 
     async def terminate(self) -> float:
         """SIGTERM; seconds until it ended. Raises `RuntimeError` when it does not."""
-        self.ended_on_purpose = True
+        self.ended_on_purpose, self.up = True, False
         began = time.monotonic()
         if self.alive:
             os.kill(self.pid, signal.SIGTERM)

@@ -90,4 +90,5 @@ class Scene:
         self.able_since = time.monotonic()
 
     def going(self) -> list[WatchedRun]:
+        """Those of which nobody has seen the end yet."""
         return [run for run in self.runs if not any(drawing.ended for drawing in run.drawings)]

@@ -75,7 +75,7 @@ class Trial:
             await asyncio.gather(watch, *scene.jobs, return_exceptions=True)
             scene.cluster.disarm()
         scene.violations += ended_alone(scene.cluster)
-        await scene.cluster.mend()
+        await scene.cluster.mend(all_up=False)
         scene.violations += self._logs.new_faults(self._fault.allowed)
         return Result(
             self._fault.name,
@@ -122,7 +122,7 @@ class Trial:
         await self._fault.strike(self.scene)
 
     def _cast(self, number: int) -> WatchedRun:
-        key = f"s{self._seed}-{number}"
+        key = f"{self._fault.name}-{self._seed}-{number}".replace("_", "-")
         play = self._fault.play(self.scene.dice, key)
         return WatchedRun(play, self.scene.dice.choice(AGENTS), f"chaos-{key}-{time.time_ns()}")
 

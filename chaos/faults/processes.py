@@ -14,7 +14,7 @@ from ..scene import Scene
 
 RUN_POINTS = [point for point in POINTS if point not in ("before_release", "after_release")]
 START_POINTS = ("before_start_commit", "after_start_commit")
-WAIT_SECONDS = 8.0
+WAIT_SECONDS = 20.0
 
 
 async def worker_kill(scene: Scene) -> None:
@@ -25,8 +25,7 @@ async def worker_kill(scene: Scene) -> None:
 
 
 async def _kill(scene: Scene, node: Node) -> None:
-    alone = len([one for one in scene.cluster.workers if one.alive]) == 1
-    if alone:
+    if _last(scene, node):
         scene.unable()
     node.kill()
     scene.kills += 1
@@ -35,11 +34,17 @@ async def _kill(scene: Scene, node: Node) -> None:
 
 
 async def _again(scene: Scene, node: Node) -> None:
-    node.start()
-    await node.ready()
-    scene.healed(f"{node.name} is back")
+    """Starts it; a trial goes on meanwhile where others can do its work."""
+    coming = scene.cluster.revive(node)
     if scene.able_since is None:
+        await coming
         scene.able()
+    scene.healed(f"{node.name} is started again")
+
+
+def _last(scene: Scene, node: Node) -> bool:
+    """Without it nobody executes runs."""
+    return not [one for one in scene.cluster.workers if one.up and one is not node]
 
 
 async def worker_kill_at_point(scene: Scene) -> None:
@@ -52,7 +57,7 @@ async def _at_point(scene: Scene, point: str, action: str) -> None:
     hit = scene.dice.choice((1, 1, 2, 3, scene.dice.randint(1, 30)) if point in BUSY else (1, 1, 2))
     done = scene.cluster.arm(point, action, hit=hit)
     scene.note(f"armed {point} for hit {hit}: {action}")
-    if not await _happened(done):
+    if not await _happened(scene, done):
         scene.note(f"{point} was not reached")
         scene.cluster.disarm()
         return
@@ -63,7 +68,7 @@ async def _at_point(scene: Scene, point: str, action: str) -> None:
         node.ended_on_purpose = True
         while node.alive:
             await asyncio.sleep(0.005)
-        if not [one for one in scene.cluster.workers if one.alive]:
+        if _last(scene, node):
             scene.unable()
         scene.kills += 1
         scene.struck(f"{node.name} was killed at {point}")
@@ -75,10 +80,11 @@ async def _at_point(scene: Scene, point: str, action: str) -> None:
 BUSY = ("after_chunk", "before_commit", "after_commit")
 
 
-async def _happened(done: Path) -> bool:
+async def _happened(scene: Scene, done: Path) -> bool:
+    """False when all runs have ended without coming there."""
     until = time.monotonic() + WAIT_SECONDS
     while not done.exists():
-        if time.monotonic() > until:
+        if time.monotonic() > until or (scene.runs and not scene.going()):
             return False
         await asyncio.sleep(0.01)
     return True
@@ -101,7 +107,7 @@ async def worker_stop_at_point(scene: Scene) -> None:
 async def _frozen(scene: Scene, node: Node, what: str) -> None:
     scene.kills += 1
     scene.struck(what)
-    alone = len(scene.cluster.workers) == 1
+    alone = _last(scene, node)
     if alone:
         scene.unable()
     await asyncio.sleep(scene.cluster.plan.lease_seconds * scene.dice.uniform(1.3, 2.5) + 0.5)
@@ -117,7 +123,7 @@ async def worker_term(scene: Scene) -> None:
     node = await busy_worker(scene)
     scene.struck(f"SIGTERM to {node.name}")
     scene.kills += 1
-    if len(scene.cluster.workers) == 1:
+    if _last(scene, node):
         scene.unable()
     await _ends_in_time(scene, node)
     await _again(scene, node)
@@ -145,8 +151,7 @@ async def rolling_restart(scene: Scene) -> None:
         scene.struck(f"SIGTERM to {node.name}")
         scene.kills += 1
         await _ends_in_time(scene, node)
-        node.start()
-        await node.ready()
+        await scene.cluster.revive(node)
         scene.healed(f"{node.name} is back")
     scene.able()
 
@@ -165,7 +170,7 @@ async def web_kill(scene: Scene) -> None:
 
 async def busy_worker(scene: Scene) -> Node:
     """One that executes a run now, if one does."""
-    workers = [node for node in scene.cluster.workers if node.alive]
+    workers = [node for node in scene.cluster.workers if node.alive and node.up]
     for _ in range(40):
         try:
             owners = {run.owner for run in await scene.cluster.inspector.unfinished() if run.owner}

@@ -9,9 +9,9 @@ from typing import Literal
 
 from ..cluster import Topology
 from ..play import Play
-from ..plays import mixed_play
+from ..plays import broken_play, mixed_play
 from ..scene import Scene
-from . import processes
+from . import others, processes, stores
 
 BOTH: tuple[Topology, ...] = ("embedded", "scaled")
 SCALED: tuple[Topology, ...] = ("scaled",)
@@ -42,12 +42,23 @@ class Fault:
 FAULTS: dict[str, Fault] = {
     fault.name: fault
     for fault in (
+        Fault("nothing", others.nothing),
         Fault("worker_kill", processes.worker_kill),
         Fault("worker_kill_at_point", processes.worker_kill_at_point),
         Fault("worker_stop", processes.worker_stop),
         Fault("worker_stop_at_point", processes.worker_stop_at_point),
         Fault("worker_term", processes.worker_term),
         Fault("rolling_restart", processes.rolling_restart),
-        Fault("web_kill", processes.web_kill, recovery="next"),
+        Fault("web_kill", processes.web_kill, SCALED, recovery="next"),
+        Fault("redis_empty", stores.redis_empty, SCALED, recovery="next"),
+        Fault("redis_frozen", stores.redis_frozen, SCALED, recovery="next"),
+        Fault("redis_away", stores.redis_away, SCALED, recovery="next"),
+        Fault("redis_cut", stores.redis_cut, SCALED, recovery="next"),
+        Fault("redis_slow", stores.redis_slow, SCALED, recovery="next"),
+        Fault("postgres_restart", stores.postgres_restart, SCALED, recovery="next"),
+        Fault("postgres_terminate", stores.postgres_terminate, SCALED, recovery="next"),
+        Fault("postgres_black_hole", stores.postgres_black_hole, SCALED, recovery="next"),
+        Fault("hints_fail", others.hints_fail, recovery="next"),
+        Fault("provider_breaks", others.provider_breaks, play=broken_play, all_complete=False),
     )
 }
