@@ -15,12 +15,13 @@ CHUNK_EXAMPLES: tuple[Chunk, ...] = (
 )
 
 METADATA = {
-    "started": "seq 1 of every run: `runId`, `conversationId`, `agentId`, `messageId`",
+    "started": "seq 1 of every run: `runId`, `conversationId`, `agentId`, `messageId`; of a resumed one also `resumedFrom`, "
+    "`fromStep` (how many completed steps it goes on from) and `damaged: true` when a checkpoint could not be used",
     "progress": "how far it is: `percentage`, `currentStep`, `totalSteps`, `estimatedTimeRemaining`, `tokensUsed`, `cost`",
     "retrying": "a provider request failed and is made again after `delayMs`: `attempt`, `code`",
     "fallback": "another model goes on: `provider`, `model`",
     "waiting": "the tool call `toolId` waits for a person",
-    "resumed": "another owner took the run over: `epoch`",
+    "resumed": "another owner took the run over: `epoch`, `fromStep`, and `damaged: true` when a checkpoint could not be used",
     "reset": "drop content, reasoning and tool calls with `keepSeq` < seq < this chunk's own",
     "complete": "the answer is whole: `tokenUsage`, `cost`, `durationMs`, `stopReason`, `confidence`, `messageId`",
     "cancelled": "somebody stopped it; fields as above, `estimated: true` where the provider did not say",

@@ -21,6 +21,7 @@ from nexus_core.usage import Cost, Usage
 from workspaces.failpoints import failpoint
 from workspaces.statements import Table, as_id, clock
 
+from ..checkpoints import step_digest
 from ..database import in_database
 from ..instruments import tool_ended
 from ..models import Run, Step, ToolCall
@@ -167,20 +168,20 @@ class DbJournal:
 def store_step(run_id: UUID, epoch: int, last_seq: int, done: FinalStep) -> None:
     """Inserts the step and settles its attempt; inside the caller's transaction."""
     step = done.step
-    STEPS.insert(
-        Step(
-            run_id=run_id,
-            index=step.index,
-            epoch=epoch,
-            last_seq=last_seq,
-            stop_reason=step.stop_reason,
-            parts=storable_json([part_to_json(part) for part in step.parts]),
-            usage=asdict(step.usage),
-            cost_input=step.cost.input,
-            cost_output=step.cost.output,
-            provider=step.provider,
-            model=step.model,
-            attempt_id=done.attempt.id,
-        )
+    row = Step(
+        run_id=run_id,
+        index=step.index,
+        epoch=epoch,
+        last_seq=last_seq,
+        stop_reason=step.stop_reason,
+        parts=storable_json([part_to_json(part) for part in step.parts]),
+        usage=asdict(step.usage),
+        cost_input=step.cost.input,
+        cost_output=step.cost.output,
+        provider=step.provider,
+        model=step.model,
+        attempt_id=done.attempt.id,
     )
+    row.digest = step_digest(row)
+    STEPS.insert(row)
     attempt_settle_in_transaction(done.attempt, done.outcome, done.settled)

@@ -1,7 +1,9 @@
 """Going on with a run that failed or was stopped: a new run for the same message.
 
-The old run stays as it is; its answer is superseded by the new one. The new run
-begins at seq 1 and goes on from the old one's last completed step.
+The old run stays as it is; its answer is superseded by the new one, unless people have
+written below it: then it stays as a branch of its own, beside the new one. The new run
+begins at seq 1 and goes on from the old one's last completed step, however long ago
+that was; a step that was damaged meanwhile is not used (`checkpoints.py`).
 """
 
 from __future__ import annotations
@@ -19,12 +21,20 @@ from ..access import access_run
 from ..engine import port
 from ..events import announce_queued
 from ..models import Conversation, Message, Run
+from ..tracing import carry
 from .input import BadInput
 from .run_start import RunInProgress, Started, earlier_start, fingerprint
 
 
+STANDS = {
+    Run.Status.COMPLETE: "is complete",
+    Run.Status.WAITING: "waits for a person's decision",
+    Run.Status.QUEUED: "has not begun",
+}
+
+
 class NotResumable(NexusError):
-    """The run is still going, is complete, or was resumed already; the message says which."""
+    """The run is still going, is complete, was withdrawn, or was resumed already; the message says which."""
 
     code = "not_resumable"
     http_status = 409
@@ -52,10 +62,12 @@ def _resume(actor: Actor, old_id: UUID, client_id: str, body: str) -> Started:
     old = Run.objects.select_related("message__author").get(pk=old_id)
     # The conversation's row lock: two resumes of one run come one after the other.
     conversation = Conversation.objects.select_for_update(no_key=True).get(pk=old.conversation_id)
-    old.refresh_from_db(fields=["status"])
+    old.refresh_from_db(fields=["status", "superseded"])
     if old.status not in (Run.Status.FAILED, Run.Status.CANCELLED):
-        said = "is complete" if old.status == Run.Status.COMPLETE else "is still going"
+        said = STANDS.get(old.status, "is still going")
         raise NotResumable(f"This run {said}; only a failed or stopped one can be resumed.")
+    if old.superseded or Message.objects.filter(pk=old.message_id, superseded=True).exists():
+        raise NotResumable("This run was withdrawn together with its question; ask again instead.")
     if (newer := old.resumed_as.order_by("-created_at").first()) is not None:
         raise NotResumable(f"This run was resumed already, as {newer.pk}.")
     agent = access_agent(actor, old.agent_slug)
@@ -64,7 +76,8 @@ def _resume(actor: Actor, old_id: UUID, client_id: str, body: str) -> Started:
     )
     if unfinished.exists():
         raise RunInProgress(f"{agent.name} is answering here. Wait until it is done, or stop it.")
-    Message.objects.filter(pk=old.answer_id).update(superseded=True)
+    if not Message.objects.filter(parent_id=old.answer_id).exists():
+        Message.objects.filter(pk=old.answer_id).update(superseded=True)
     run = Run(
         workspace_id=actor.workspace_id,
         conversation=conversation,
@@ -86,5 +99,6 @@ def _resume(actor: Actor, old_id: UUID, client_id: str, body: str) -> Started:
         announce_queued(conversation, run)
         port.enqueue(run.pk)
 
+    transaction.on_commit(lambda: carry(run.pk))
     transaction.on_commit(after_commit)
     return Started(run, conversation, old.message, True)

@@ -97,6 +97,14 @@ test("it shows a resumed run in the place of the one that was cut", () => {
   assert.equal(thread(done)[1].branches, null);
 });
 
+test("it keeps the answer that was cut as a branch when somebody has written below it", () => {
+  const cut = opened({ messages: [{ ...question("m1", 1), runId: "r1" }, answer("m2", 2, "m1", "r1", "Half an"), question("m3", 3, "m2")], runs: [{ id: "r1", status: "failed", messageId: "m1" }] });
+  const state = reduce(cut, { type: "run.queued", runId: "r2", conversationId: "c1", run: { id: "r2", conversationId: "c1", messageId: "m1", resumedFrom: "r1" } });
+  assert.equal(state.messages.m2.superseded ?? false, false);
+  const done = reduce(state, { type: "message.created", message: answer("m4", 4, "m1", "r2", "Half an answer.") });
+  assert.equal(done.messages.m2.superseded ?? false, false);
+});
+
 test("it hides what was rolled back", () => {
   const state = opened({ messages: [{ ...question("m1", 1), superseded: true }, question("m3", 3)] });
   assert.deepEqual(keys(state), ["message:m3"]);
@@ -174,6 +182,11 @@ test("it keeps fifty activities, newest first, each once", () => {
   const state = play(Array.from({ length: 120 }, (_, n) => ({ type: "activity.recorded", activity: { id: `a${Math.floor(n / 2)}`, activityType: "user-joined" } })));
   assert.equal(state.activities.length, 50);
   assert.equal(state.activities[0].id, "a59");
+});
+
+test("it tells activities apart that come as frames of their own", () => {
+  const state = play(["a", "b", "a"].map((id) => ({ type: "activity.recorded", id, activityType: "asked", conversationId: "c9" })));
+  assert.deepEqual(state.activities.map(({ id, conversationId }) => [id, conversationId]), [["b", "c9"], ["a", "c9"]]);
 });
 
 /** Question, answer, question … under one another, from number `from` to `to`. */

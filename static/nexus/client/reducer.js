@@ -76,7 +76,9 @@ const REDUCERS = {
     cursors: { ...state.cursors, [frame.userId]: { cursor: frame.cursor ?? null, selection: frame.selection ?? null, typing: Boolean(frame.typing), at: frame.at ?? 0 } },
   }),
   "activity.recorded": (state, frame) => {
-    const activity = frame.activity ?? rest(frame);
+    // Its own id and conversation are fields of the frame: `rest` would drop them, and all but the first.
+    const { type: _type, ...told } = frame;
+    const activity = frame.activity ?? told;
     if (state.activities.some((known) => known.id === activity.id)) return state;
     return { ...state, activities: [activity, ...state.activities].slice(0, 50) };
   },
