@@ -22,7 +22,8 @@ class ConversationView:
 
     Attributes:
         conversation: as the server last told it, None before the first `subscribed`.
-        messages: by id. All branches; `superseded` ones are withdrawn.
+        messages: by id, the newest part of the conversation with its branches; `superseded` ones are withdrawn.
+        earlier: how many messages there are before these; `nexus.conversations.messages` reads them all.
         runs: by id; see `RunView`.
         presence: who is here, the whole list.
         activities: newest first, the last fifty.
@@ -32,6 +33,7 @@ class ConversationView:
         self.id = conversation_id
         self.conversation: Conversation | None = None
         self.messages: dict[str, Message] = {}
+        self.earlier = 0
         self.runs: dict[str, RunView] = {}
         self.presence: tuple[Here, ...] = ()
         self.members: tuple[Mapping[str, JSON], ...] = ()
@@ -63,11 +65,12 @@ class ConversationView:
         return bool(self.id and conversation_id and conversation_id != self.id)
 
     def _subscribed(self, frame: Frame) -> None:
-        """The whole conversation. What was read of a live run stays: the missing chunks follow."""
+        """The newest part of it. What was read of a live run stays: the missing chunks follow."""
         if frame.get("conversation"):
             self.conversation = Conversation.from_wire(frame["conversation"])
             self.id = self.id or self.conversation.id
         self.messages = {wire["id"]: Message.from_wire(wire) for wire in frame.get("messages") or ()}
+        self.earlier = int((frame.get("earlier") or {}).get("count") or 0)
         for wire in frame.get("runs") or ():
             self._merge(wire)
         if frame.get("members") is not None:
