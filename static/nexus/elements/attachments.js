@@ -11,6 +11,8 @@ export class Attachments {
     this.changed = changed;
     /** @type {((file: File, onProgress: (part: number) => void) => Promise<{fileId: string, name: string}>)|null} */
     this.upload = null;
+    /** @type {((fileId: string) => void)|null} */
+    this.forget = null;
     this.input = h("input", { type: "file", accept: KINDS.join(","), multiple: true, hidden: true, "aria-label": "Images", onchange: () => this.take(this.input.files) });
     this.list = h("div.files", { hidden: true });
     this.element = h("div", {}, this.input, this.list);
@@ -49,17 +51,32 @@ export class Attachments {
     for (const file of images) this.#add(file);
   }
 
+  /** Files that were uploaded before, `{fileId, name}`: a message that was taken back. */
+  restore(files) {
+    for (const file of files) {
+      if (this.#items.some((item) => item.file?.fileId === file.fileId)) continue;
+      const item = { state: "done", preview: `/api/files/${file.fileId}`, file };
+      this.#show(item, file.name ?? "Image", h("span.mut.cut", {}, "Ready"), null);
+    }
+    this.#tell();
+  }
+
+  #show(item, name, note, bar) {
+    const remove = h("button.ib", { type: "button", "aria-label": `Remove ${name}`, onclick: () => this.#remove(item) }, icon("x", "s"));
+    item.element = h("div.file", {}, h("img", { src: item.preview, alt: "" }), h("span.grow", {}, h("span.cut.nm", {}, name), note, bar), remove);
+    this.#items.push(item);
+    this.list.append(item.element);
+  }
+
   #add(file) {
     const item = { state: "uploading", preview: URL.createObjectURL(file), file: null };
     const bar = h("progress", { max: "1", value: "0", "aria-label": `Uploading ${file.name}` });
     const note = h("span.mut.cut", {}, "Uploading");
-    const remove = h("button.ib", { type: "button", "aria-label": `Remove ${file.name}`, onclick: () => this.#remove(item) }, icon("x", "s"));
-    item.element = h("div.file", {}, h("img", { src: item.preview, alt: "" }), h("span.grow", {}, h("span.cut.nm", {}, file.name), note, bar), remove);
-    this.#items.push(item);
-    this.list.append(item.element);
+    this.#show(item, file.name, note, bar);
     this.#tell();
     this.upload(file, (part) => (bar.value = part)).then(
       (stored) => {
+        if (item.state === "removed") return this.forget?.(stored.fileId);
         item.state = "done";
         item.file = { fileId: stored.fileId, name: stored.name };
         bar.remove();
@@ -77,7 +94,9 @@ export class Attachments {
   }
 
   #remove(item) {
-    URL.revokeObjectURL(item.preview);
+    if (item.preview.startsWith("blob:")) URL.revokeObjectURL(item.preview);
+    if (item.state === "done") this.forget?.(item.file.fileId);
+    item.state = "removed";
     this.#items = this.#items.filter((one) => one !== item);
     item.element.remove();
     this.#tell();

@@ -3,7 +3,7 @@
  *
  * Attributes: `agent` (chosen agent's id), `placeholder`, `rows`. `keepDraft(name)`: unsent text outlives the page.
  * Properties: `agents`, `commands` ({name, description, icon?}[]), `status` (ready|streaming|error), `usage`,
- * `readonly`, `upload` ((file, onProgress) → Promise<{fileId, name}>), `value`.
+ * `readonly`, `upload` ((file, onProgress) → Promise<{fileId, name}>), `forget` ((fileId) → void), `value`.
  * Events: `prompt-send` {text, files, agentId} (cancel it to keep the text), `prompt-stop`, `prompt-typing` {typing},
  * `prompt-agent` {agentId}, `prompt-command` {name} (cancel it when the page has done it itself).
  */
@@ -116,6 +116,11 @@ export class NexusPromptInput extends HTMLElement {
     this.attach.hidden = !upload;
   }
 
+  /** Called with the id of an uploaded file that was taken out again. */
+  set forget(forget) {
+    this.attachments.forget = forget;
+  }
+
   set usage(usage) {
     this.counter.usage = usage;
   }
@@ -125,8 +130,9 @@ export class NexusPromptInput extends HTMLElement {
   }
 
   /** Puts a sent text back, e.g. after a refusal. */
-  restore(text) {
+  restore(text, files = []) {
     if (!this.field.value) this.value = text;
+    this.attachments.restore(files);
   }
 
   openPicker() {

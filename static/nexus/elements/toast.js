@@ -33,13 +33,14 @@ export class NexusToast extends HTMLElement {
  * @param {string} options.title
  * @param {string} [options.text]
  * @param {{label: string, run: () => void}} [options.action]
+ * @param {boolean} [options.stays] until it is closed, as errors do
  * @param {() => void} [options.gone] called when it leaves without its action
  * @returns {NexusToast}
  */
-export function toast({ kind = "info", title, text = "", action = null, gone = null }) {
+export function toast({ kind = "info", title, text = "", action = null, stays = kind === "bad", gone = null }) {
   const holder = document.getElementById("toasts");
   const element = document.createElement("nexus-toast");
-  if (kind === "bad") element.dataset.stays = "";
+  if (stays) element.dataset.stays = "";
   const close = () => element.remove();
   element.append(
     h(`span.st.${kind === "info" ? "run" : kind}`, {}, icon(MARKS[kind], "s")),

@@ -21,9 +21,12 @@ export function composer(shell, input, { draft, send, stop, command = null }) {
     const ready = input.agents.find((agent) => agent.isAvailable);
     if (ready && !shell.agentOf(input.agentId)) input.agentId = ready.id;
   }
-  input.keepDraft(draft ?? "new");
+  input.keepDraft(`${shell.user.id}.${draft ?? `new.${shell.workspace.slug}`}`);
   if (shell.readonly) input.readonly = true;
-  else input.upload = (file, onProgress) => uploadFile(file, onProgress, shell.initial.limits?.uploadBytes ?? Infinity);
+  else {
+    input.forget = (fileId) => api("DELETE", `/api/files/${fileId}`).catch(() => {}); // the server forgets it after a day
+    input.upload = (file, onProgress) => uploadFile(file, onProgress, shell.initial.limits?.uploadBytes ?? Infinity);
+  }
   input.addEventListener("prompt-send", (event) => send(event.detail.text, event.detail.files, event.detail.agentId));
   input.addEventListener("prompt-stop", () => stop());
   input.addEventListener("prompt-typing", (event) => shell.doing(event.detail.typing ? "typing" : "viewing"));

@@ -1,6 +1,7 @@
 /** What can be done with a conversation as a whole: rename, pin, archive, export, delete. */
 import { api } from "../lib/api.js";
 import { h } from "../lib/dom.js";
+import { setTitle } from "./title.js";
 
 export class ConversationMenu {
   constructor(shell, page) {
@@ -28,8 +29,7 @@ export class ConversationMenu {
     if (!conversation) return;
     const title = conversation.title || "New conversation";
     if (this.title && !this.title.querySelector("input") && this.title.textContent !== title) this.title.textContent = title;
-    const page = `${title} · Nexus`;
-    if (document.title !== page) document.title = page;
+    setTitle(`${title} · Nexus`);
     this.#label("pin", conversation.pinned ? "Unpin" : "Pin");
     this.#label("archive", conversation.status === "archived" ? "Take out of the archive" : "Archive");
   }
@@ -46,6 +46,8 @@ export class ConversationMenu {
         return this.#rename();
       case "pin":
         return this.change({ pinned: !conversation.pinned }, "Not pinned");
+      case "keep":
+        return this.#keep();
       case "archive":
         return this.#archive(conversation.status !== "archived");
       case "delete":
@@ -93,6 +95,14 @@ export class ConversationMenu {
     this.title.replaceChildren(field);
     field.focus();
     field.select();
+  }
+
+  /** A temporary chat becomes one of this person's own, in their list. */
+  async #keep() {
+    if (!(await this.change({ temporary: false }, "Not kept"))) return;
+    document.querySelector("[data-temporary-chip]")?.remove();
+    this.element.querySelector('[data-action="keep"]')?.remove();
+    this.shell.say({ kind: "ok", title: "Kept", text: "It is in your list now, and only yours until you share it." });
   }
 
   async #archive(archive) {

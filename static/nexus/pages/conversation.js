@@ -9,6 +9,7 @@ import { followUps } from "../lib/followups.js";
 import { schedule } from "../lib/schedule.js";
 import { composer } from "./composer.js";
 import { ConversationMenu } from "./conversation-menu.js";
+import { Reading } from "./reading.js";
 
 /** Somebody who typed this long ago is not typing any more, ms. */
 const TYPING_MS = 6000;
@@ -44,6 +45,7 @@ export class ConversationPage {
       schedule(this.draw);
     });
     this.client.addEventListener("connection", () => schedule(this.draw));
+    this.reading = new Reading(this.shell, this.log);
     this.draw();
     const wanted = /^#m-(.+)$/.exec(location.hash)?.[1];
     if (wanted) requestAnimationFrame(() => this.log.reveal(wanted));
@@ -229,7 +231,7 @@ export class ConversationPage {
       case "resend":
         return this.client.resend(entry.pending.clientId).catch(() => {});
       case "discard":
-        this.input.restore(entry.pending.text);
+        this.input.restore(entry.pending.text, entry.pending.files);
         return this.client.discard(entry.pending.clientId);
       case "branch":
         return this.client.chooseBranch(fork, value);

@@ -1,6 +1,7 @@
 /** The first page: a question to the chosen agent begins a conversation; the gallery chooses another agent. */
 import { composer } from "./composer.js";
 import { offerRestore } from "./conversation-menu.js";
+import { WaitingMessages } from "./waiting.js";
 
 export class HomePage {
   constructor(shell) {
@@ -10,7 +11,13 @@ export class HomePage {
     if (this.input) {
       composer(shell, this.input, { draft: null, send: (text, files, agentId) => this.#ask(text, files, agentId), stop: () => {} });
       this.input.addEventListener("prompt-agent", (event) => this.#choose(event.detail.agentId));
+      new WaitingMessages(shell, document.querySelector("[data-waiting]"), {
+        again: (message) => this.#go(() => shell.client.resend(message.clientId)),
+        remove: (message) => this.#takeBack(message),
+      });
     }
+    this.temporary = document.querySelector("[data-temporary]");
+    this.temporary?.addEventListener("click", () => this.#temporary(this.temporary.getAttribute("aria-pressed") !== "true"));
     document.querySelector("nexus-suggestions")?.addEventListener("suggestion-click", (event) => {
       this.shell.client.suggestionClicked(event.detail.suggestion);
       this.#ask(event.detail.suggestion, [], this.#agentFor(event.detail.suggestion));
@@ -30,21 +37,39 @@ export class HomePage {
     return able?.id ?? this.input.agentId;
   }
 
-  async #ask(text, files, agentId) {
-    if (this.sending) return;
-    this.sending = true;
-    this.input.status = "streaming";
+  #ask(text, files, agentId) {
     const input = files.length ? [...(text ? [{ type: "text", text }] : []), ...files.map((file) => ({ type: "image", fileId: file.fileId }))] : text;
+    const temporary = this.temporary?.getAttribute("aria-pressed") === "true";
+    return this.#go(() => this.shell.client.sendMessage(input, { agentId, files, temporary }));
+  }
+
+  /** To the new conversation. While there is no connection the message waits below the field, with its way back. */
+  async #go(send) {
+    if (this.sending) return;
+    this.sending = this.shell.client.link.isOpen;
+    this.input.status = this.sending ? "streaming" : "ready";
     try {
-      const { conversationId } = await this.shell.client.sendMessage(input, { agentId, files });
+      const { conversationId } = await send();
       location.assign(`/c/${conversationId}/`);
-    } catch (error) {
+    } catch {
       this.sending = false;
-      this.input.status = "error";
-      for (const one of this.shell.client.state.pending) this.shell.client.discard(one.clientId);
-      this.input.restore(text);
-      this.shell.fail("Not sent", error);
+      this.input.status = "error"; // what and why stands below the field
     }
+  }
+
+  #takeBack(message) {
+    this.shell.client.discard(message.clientId);
+    this.input.restore(message.text, message.files);
+    this.input.focus();
+    this.sending = false;
+    this.input.status = "ready";
+  }
+
+  #temporary(on) {
+    this.temporary.setAttribute("aria-pressed", String(on));
+    document.querySelector("[data-temporary-note]").hidden = !on;
+    this.input.field.placeholder = on ? "Ask. This chat is in no list and gone after a day" : this.input.getAttribute("placeholder");
+    this.input.focus();
   }
 
   #choose(agentId) {

@@ -1,25 +1,69 @@
-/** The list of conversations on the left, kept current: a new one appears, a live one carries a dot. */
+/**
+ * The list of conversations on the left, kept current: a new one appears, a live one carries a dot, what is unread a
+ * number. How much is unread is each person's own, so it is not in what everybody is told: the list asks for it.
+ * Event `change`: something in it changed.
+ */
+import { api } from "../lib/api.js";
 import { h, icon, setChildren } from "../lib/dom.js";
+import { schedule } from "../lib/schedule.js";
 
 const DAY = 86_400_000;
+const LENGTH = 60;
+/** News of one moment are asked for together, ms. */
+const GATHER_MS = 300;
+/** After a break all tabs of all people ask: not in one moment, ms. */
+const SPREAD_MS = 2_000;
 
-export class ConversationList {
+export class ConversationList extends EventTarget {
   #items = new Map();
   #rows = new Map();
+  #asking = new Map();
 
   /**
    * @param {HTMLElement} element
    * @param {object[]} conversations as on the wire, with `pinned` of this person
    * @param {string|null} current id of the open one
+   * @param {string|null} me the person's id
    */
-  constructor(element, conversations, current) {
+  constructor(element, conversations, current, me = null) {
+    super();
     this.element = element;
     this.current = current;
+    this.me = me;
     for (const conversation of conversations) this.#items.set(conversation.id, conversation);
   }
 
   get all() {
     return [...this.#items.values()].sort((a, b) => (a.lastActiveAt < b.lastActiveAt ? 1 : -1));
+  }
+
+  of(id) {
+    return this.#items.get(id) ?? null;
+  }
+
+  /** How many have something unread. */
+  get news() {
+    return this.all.filter((one) => one.unread > 0).length;
+  }
+
+  /** This person read it, here or on another device. */
+  read({ conversationId, unread, lastReadAt }) {
+    const known = this.#items.get(conversationId);
+    if (!known || (known.unread === unread && known.lastReadAt)) return;
+    this.#items.set(conversationId, { ...known, unread, lastReadAt: lastReadAt ?? known.lastReadAt ?? new Date().toISOString() });
+    this.#changed();
+  }
+
+  /** The whole list anew: after a break nobody knows what was missed. */
+  async refresh() {
+    await new Promise((done) => setTimeout(done, Math.random() * SPREAD_MS));
+    try {
+      const { items } = await api("GET", `/api/conversations?status=active&limit=${LENGTH}`);
+      this.#items = new Map(items.map((one) => [one.id, one]));
+      this.#changed();
+    } catch {
+      // the next break or the next page brings it
+    }
   }
 
   /**
@@ -28,20 +72,48 @@ export class ConversationList {
    * @param {boolean} [own] an answer to this person's own request: then `pinned` counts
    */
   update(conversation, own = false) {
+    if (conversation.temporary) return;
     const known = this.#items.get(conversation.id);
-    const { pinned, ...told } = conversation;
-    if (conversation.deleted || conversation.status === "deleted") return this.remove(conversation.id);
-    const next = { ...known, ...told, pinned: own ? pinned : (known?.pinned ?? false) };
-    const ended = known?.live && !next.live;
-    if (ended && conversation.id !== this.current) next.unread = true;
+    const { pinned, unread, lastReadAt, ...told } = conversation;
+    if (conversation.deletedAt) return this.remove(conversation.id);
+    const mine = own ? { pinned, unread, lastReadAt } : { pinned: known?.pinned ?? false, unread: known?.unread ?? 0, lastReadAt: known?.lastReadAt ?? null };
+    const next = { ...known, ...told, ...mine };
     if (conversation.status === "archived") this.#items.delete(conversation.id);
     else this.#items.set(conversation.id, next);
-    this.draw();
+    const moved = !own && this.#concerns(next) && (next.messageCount !== known?.messageCount || Boolean(known?.live) !== Boolean(next.live));
+    if (moved) this.#ask(conversation.id);
+    this.#changed();
   }
 
+  /** A conversation speaks to who began it, opened it, pinned it, or is one of the few it is shared with. */
+  #concerns({ createdBy, lastReadAt, pinned, visibility }) {
+    return createdBy === this.me || Boolean(lastReadAt) || pinned || visibility === "shared";
+  }
+
+  #ask(id) {
+    if (this.#asking.has(id)) return;
+    this.#asking.set(
+      id,
+      setTimeout(async () => {
+        this.#asking.delete(id);
+        try {
+          this.update(await api("GET", `/api/conversations/${id}`), true);
+        } catch (error) {
+          if (error.status === 404) this.remove(id);
+        }
+      }, GATHER_MS),
+    );
+  }
+
+  #changed() {
+    schedule(this.#drawn);
+    this.dispatchEvent(new Event("change"));
+  }
+
+  #drawn = () => this.draw();
+
   remove(id) {
-    if (!this.#items.delete(id)) return;
-    this.draw();
+    if (this.#items.delete(id)) this.#changed();
   }
 
   draw() {
@@ -76,9 +148,14 @@ export class ConversationList {
 function mark({ live, lastStatus, unread, pinned }) {
   if (live === "waiting") return [h("span.st.warn", {}, icon("shield-alert", "s")), h("span.sr", {}, "waits for approval")];
   if (live) return [h("span.pulse"), h("span.sr", {}, "an agent is answering")];
-  if (unread) return [h("span.fresh"), h("span.sr", {}, "new answer")];
+  if (unread) return newsMark(unread);
   if (lastStatus === "failed") return [h("span.st.bad", {}, icon("circle-x", "s")), h("span.sr", {}, "last run failed")];
   return pinned ? [icon("pin", "s"), h("span.sr", {}, "pinned")] : [];
+}
+
+/** How many messages are new, for eyes and for ears. */
+export function newsMark(unread) {
+  return unread ? [h("span.news.num", { "aria-hidden": "true" }, unread > 99 ? "99+" : String(unread)), h("span.sr", {}, `${unread} unread`)] : [];
 }
 
 /** Pinned, Today, Yesterday, Previous 7 days, then months. */

@@ -3,6 +3,7 @@ import { api } from "../lib/api.js";
 import { copyText } from "../lib/clipboard.js";
 import { h, icon } from "../lib/dom.js";
 import { confirmDialog } from "./dialogs.js";
+import { NotifySetting } from "./notify-setting.js";
 import { applyTheme } from "./theme.js";
 
 export class SettingsPage {
@@ -10,6 +11,7 @@ export class SettingsPage {
     this.shell = shell;
     this.main = document.getElementById("main");
     this.#profile(this.main.querySelector('[data-form="profile"]'));
+    new NotifySetting(shell, this.main.querySelector("[data-notify]"));
     this.#tokens(this.main.querySelector('[data-form="token"]'));
     this.#keys(this.main.querySelector('[data-form="key"]'));
     this.main.addEventListener("click", (event) => {

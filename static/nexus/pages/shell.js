@@ -13,9 +13,11 @@ import { schedule } from "../lib/schedule.js";
 import { closeDrawer, openDrawer } from "./dialogs.js";
 import { wireMenus } from "./menus.js";
 import { ConversationList } from "./nav.js";
+import { Notices } from "./notices.js";
 import { openPalette } from "./palette.js";
 import { MOD, Shortcuts } from "./shortcuts.js";
 import { applyTheme } from "./theme.js";
+import { setNews } from "./title.js";
 
 const BEAT_MS = 30_000;
 const IDLE_MS = 120_000;
@@ -36,7 +38,7 @@ export class Shell {
       storage: safeStorage(),
       probe,
     });
-    this.nav = new ConversationList(document.querySelector("[data-conversation-list]"), state.conversations ?? [], state.conversation?.id ?? null);
+    this.nav = new ConversationList(document.querySelector("[data-conversation-list]"), state.conversations ?? [], state.conversation?.id ?? null, state.user.id);
     this.keys = new Shortcuts({ enabled: state.user.shortcutsEnabled !== false });
     this.commands = [];
     this.activity = "viewing";
@@ -45,6 +47,10 @@ export class Shell {
     this.#presence();
     this.#navigation();
     wireMenus();
+    this.notices = new Notices(this);
+    this.nav.addEventListener("change", () => this.#news());
+    document.addEventListener("visibilitychange", () => this.#news());
+    this.#news();
     this.client.addEventListener("change", (event) => this.#changed(event.detail.frame));
     this.client.addEventListener("frame", (event) => this.#heard(event.detail.frame));
   }
@@ -99,9 +105,19 @@ export class Shell {
       this.missing = detail.missing;
       this.#showConnection("catching-up");
     });
-    window.addEventListener("online", () => this.client.link.wake());
-    window.addEventListener("pageshow", (event) => event.persisted && this.client.link.wake());
-    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && this.client.link.wake());
+    this.client.addEventListener("somebody-else", () => location.reload());
+    this.client.addEventListener("sent", ({ detail }) => this.#sent(detail));
+    let known = false;
+    this.client.link.addEventListener("open", () => {
+      if (known) this.nav.refresh();
+      known = true;
+    });
+    const wake = () => this.client.link.wake();
+    // Whatever may mean that the network or this page was away: the link is asked at once.
+    for (const type of ["online", "offline", "focus"]) window.addEventListener(type, wake);
+    window.addEventListener("pageshow", (event) => event.persisted && wake());
+    document.addEventListener("resume", wake);
+    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && wake());
     window.addEventListener("pagehide", () => this.client.setPresence({ activity: "idle" }));
   }
 
@@ -117,6 +133,12 @@ export class Shell {
     const dock = document.querySelector(".dock > div");
     if (dock) dock.prepend(this.banner);
     else document.getElementById("main")?.prepend(this.banner);
+  }
+
+  /** A message that an earlier page left behind went out: one that began a conversation leads there. */
+  #sent({ message, answer, here }) {
+    if (here) return this.initial.conversation ? null : location.assign(`/c/${answer.conversationId}/`);
+    return this.say({ kind: "ok", title: "Sent", text: message.text.slice(0, 120), action: { label: "Open", run: () => location.assign(`/c/${answer.conversationId}/`) } });
   }
 
   // --- presence ------------------------------------------------------------------------------------------
@@ -144,7 +166,14 @@ export class Shell {
 
   #heard(frame) {
     if (frame.type === "conversation.updated") this.nav.update(frame.conversation ?? frame);
+    if (frame.type === "conversation.read") this.nav.read(frame);
     if (frame.type === "conversation.deleted") this.nav.remove(frame.conversationId);
+  }
+
+  /** The open conversation is no news while it is looked at. */
+  #news() {
+    const here = document.visibilityState === "visible" && this.nav.of(this.nav.current)?.unread ? 1 : 0;
+    setNews(this.nav.news - here);
   }
 
   #changed(frame) {
