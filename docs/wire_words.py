@@ -68,6 +68,5 @@ SERVER_FRAMES = {
 
 CLIENT_FRAMES_WITHOUT_DOC = {
     "run.cancel": "Asks the run to stop. Its partial text stays; the terminal chunk says `cancelled`.",
-    "run.resume": "A new run for the same message, from the last completed step of one that failed or was stopped.",
     "unsubscribe": "Ends `subscribe`.",
 }
