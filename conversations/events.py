@@ -137,7 +137,9 @@ def ended_frame(run: Run, duration_ms: int | None) -> Frame:
 
 
 def record_asked(run: Run, conversation: Conversation) -> None:
-    """Inside the transaction that starts it."""
+    """Inside the transaction that starts it. A temporary chat leaves no trace in the feed."""
+    if conversation.temporary:
+        return
     activity_record(
         workspace_id=run.workspace_id,
         user=run.requested_by,
@@ -155,6 +157,8 @@ def _open_to_all(conversation: Conversation) -> bool:
 
 def record_finished(run: Run, conversation: Conversation) -> None:
     """Inside the transaction that ends it."""
+    if conversation.temporary:
+        return
     wire = run_wire(run)
     kind = {"complete": "answered", "cancelled": "stopped", "failed": "failed"}[run.status]
     activity_record(
