@@ -52,6 +52,8 @@ retries = Counter("nexus_provider_retries", "Provider requests sent again, by er
 fallbacks = Counter("nexus_provider_fallbacks", "Answers asked of a fallback provider.", ["provider"])
 tool_calls = Counter("nexus_tool_calls", "Tool calls that ended, by status.", ["tool", "status"])
 tool_seconds = Histogram("nexus_tool_seconds", "How long a tool took.", ["tool"], buckets=QUICK_SECONDS)
+logs_packed = Counter("nexus_logs_packed", "Runs whose log was packed.")
+log_rows_packed = Counter("nexus_log_rows_packed", "Rows of logs that went into packs.")
 loop_lag = Gauge("nexus_event_loop_lag_seconds", "How late the event loop came to its last turn.")
 
 chunk_latency = Tally(

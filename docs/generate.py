@@ -2,7 +2,7 @@
 
 `docs/reference/wire.md` comes from the chunk types, the table of client frames, the
 frames that the apps make, the OpenAPI document and the error tree; the README's table
-of variables from `.env.example`. A test fails when what is committed is stale. Words that no type carries stand in `docs/wire_words.py`;
+of variables from `.env.example`; the guide's table of metrics from the instruments. A test fails when what is committed is stale. Words that no type carries stand in `docs/wire_words.py`;
 a type without words, or words without a type, stop the generation.
 """
 
@@ -16,6 +16,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
+
+from . import metrics
 
 ROOT = Path(__file__).resolve().parent.parent
 WIRE = ROOT / "docs" / "reference" / "wire.md"
@@ -358,10 +360,10 @@ def readme() -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Writes both pages; with `--check` only says whether they are fresh (exit code 1: stale)."""
+    """Writes all pages; with `--check` only says whether they are fresh (exit code 1: stale)."""
     set_up()
     stale = []
-    for page, text in ((README, readme()), (WIRE, wire())):
+    for page, text in ((README, readme()), (WIRE, wire()), (metrics.GUIDE, metrics.page())):
         if not page.exists() or page.read_text() != text:
             stale.append(page)
             if "--check" not in arguments:

@@ -7,6 +7,7 @@ import logging
 import random
 
 from ..database import in_database
+from ..instruments import log_rows_packed, logs_packed
 from ..services.packing import logs_pack
 
 log = logging.getLogger(__name__)
@@ -23,6 +24,8 @@ async def pack_forever() -> None:
         try:
             while True:
                 batch = await in_database(logs_pack)
+                logs_packed.inc(batch.runs)
+                log_rows_packed.inc(batch.rows)
                 if not batch.more:
                     break
                 await asyncio.sleep(BREATH_SECONDS)
