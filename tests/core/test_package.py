@@ -118,6 +118,73 @@ def test_its_wheel_works_alone_in_a_clean_environment(installed):
     run(installed, NO_DJANGO + IMPORT_ALL)
 
 
+ASK_A_SERVER = """
+import asyncio, json, threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from nexus_core.client import NexusClient, SocketBlocked, Unauthorized
+
+CHUNKS = [
+    {"type": "metadata", "data": {"status": "started"}, "timestamp": 1},
+    {"type": "content", "data": "Hello.", "timestamp": 2},
+    {"type": "metadata", "data": {"status": "complete"}, "timestamp": 3},
+]
+
+class Nexus(BaseHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+    def say(self, status, kind, body):
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        if self.headers["Authorization"] != "Bearer nxs_good":
+            error = {"error": {"code": "unauthorized", "message": "No.", "requestId": "1"}}
+            self.say(401, "application/json", json.dumps(error).encode())
+        elif self.path.startswith("/api/runs/r/stream"):
+            rows = [f"id: {n}\\ndata: {json.dumps(c)}\\n\\n" for n, c in enumerate(CHUNKS, 1)]
+            self.say(200, "text/event-stream", "".join([": connected\\n\\n", *rows]).encode())
+        else:
+            self.say(200, "application/json", b"{}")
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        told = {"runId": "r", "conversationId": "k", "messageId": "q", "status": "queued"}
+        self.say(202, "application/json", json.dumps(told).encode())
+
+server = ThreadingHTTPServer(("127.0.0.1", 0), Nexus)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+url = f"http://127.0.0.1:{server.server_port}"
+
+async def main():
+    async with NexusClient(url, "nxs_good") as nexus:
+        print((await nexus.answer("claude", "Hi")).text)
+    async with NexusClient(url, "nxs_good", watch="socket") as nexus:
+        try:
+            await nexus.answer("claude", "Hi")
+        except SocketBlocked as blocked:
+            print(blocked.code)
+    async with NexusClient(url, "nxs_bad") as nexus:
+        try:
+            await nexus.me()
+        except Unauthorized as refusal:
+            print(refusal.code)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.slow
+def test_its_client_works_alone_and_without_a_websocket_library(installed):
+    """`websockets` is an extra: here it is not installed, and runs are watched by events."""
+    out = run(installed, NO_DJANGO + ASK_A_SERVER)
+    assert out == "Hello.\nsocket_blocked\nunauthorized\n"
+
+
 @pytest.mark.slow
 def test_its_wheel_carries_types_and_says_what_it_needs(installed):
     code = (

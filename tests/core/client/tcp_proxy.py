@@ -90,6 +90,7 @@ class TcpProxy:
             yield self
         finally:
             self._server.close()
-            for task in list(self._tasks):
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            self.black_hole = False
+            self.cut()
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=5)
