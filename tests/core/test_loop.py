@@ -87,7 +87,14 @@ async def test_it_adds_up_usage_over_steps():
         "input": 220, "output": 30, "cacheRead": 5, "cacheWrite": 0, "reasoning": 7, "total": 262,
     }  # fmt: skip
     (progress,) = [c for c in chunks if isinstance(c, MetadataChunk) and c.status == "progress"]
-    assert progress.fields == {"currentStep": 1, "tokensUsed": 115, "cost": None}
+    assert progress.fields == {
+        "percentage": None,
+        "currentStep": 1,
+        "totalSteps": None,
+        "estimatedTimeRemaining": None,
+        "tokensUsed": 115,
+        "cost": None,
+    }
 
 
 async def test_it_runs_parallel_calls_together_and_returns_results_in_the_models_order():

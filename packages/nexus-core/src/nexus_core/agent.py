@@ -23,6 +23,7 @@ from .fallback import Route
 from .loop import RunSpec, run_loop
 from .messages import Message, user
 from .ports import Ports
+from .progress import Progress
 from .providers.base import Reasoning
 from .retry import RetryPolicy
 from .tools import DEFAULT_TIMEOUT, Tool, Toolset
@@ -226,10 +227,16 @@ async def run_agent(agent: BaseAgent, request: AgentRequest) -> AsyncGenerator[C
     person). `RunFenced` and errors that are not ours pass through: they belong to the host.
     """
     last: Chunk | None = None
+    reports = request.context.reports
+    progress = Progress(request.ports.clock.monotonic)
+    progress.begin()
     try:
         agent.check_can_execute(request.context)
         async with aclosing(agent.stream(request)) as chunks:
             async for chunk in chunks:
+                if reports.waiting:
+                    for report in reports.take():
+                        yield progress.of_report(report)
                 last = chunk
                 yield chunk
                 if isinstance(chunk, MetadataChunk) and chunk.terminal:

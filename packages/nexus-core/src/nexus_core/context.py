@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .progress import Report, Reports
+
 
 @dataclass(slots=True)
 class ExecutionContext:
@@ -19,6 +21,8 @@ class ExecutionContext:
             `"actor"`, its access context, here). A tool that needs one calls `require`.
         cancelled: set when the run should stop.
         plan: the plan of the workspace, for `can_execute`.
+        tool_id: the tool call that this context was given to; empty for the agent itself.
+        reports: what `progress` told and nobody has shown yet.
     """
 
     run_id: str = ""
@@ -30,6 +34,32 @@ class ExecutionContext:
     plan: str = "free"
     services: Mapping[str, Any] = field(default_factory=dict)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    tool_id: str = ""
+    reports: Reports = field(default_factory=Reports, compare=False)
+
+    def progress(
+        self,
+        percentage: float | None = None,
+        *,
+        current_step: int | None = None,
+        total_steps: int | None = None,
+        remaining_seconds: float | None = None,
+        message: str = "",
+    ) -> None:
+        """Tells the people who watch how far this tool call, or for an agent the run, has come [G1].
+
+        Call it as often as you like, from any thread: what is shown is the newest, a few times a second,
+        and a percentage that fell is not. A tool's report is shown at once, an agent's with its next chunk.
+
+        Args:
+            percentage: 0 to 100; reckoned from the steps when it is left out.
+            current_step, total_steps: steps done, and how many there are.
+            remaining_seconds: reckoned from the pace so far when it is left out.
+            message: what is being done, a few words.
+        """
+        self.reports.add(
+            Report(self.tool_id, percentage, current_step, total_steps, remaining_seconds, message)
+        )
 
     @property
     def session_id(self) -> str:

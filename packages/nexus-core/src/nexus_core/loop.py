@@ -23,13 +23,14 @@ from .errors import NexusError, Refused, RunCancelled, RunFenced
 from .fallback import Route
 from .messages import Message, Part, ReasoningPart, TextPart, ToolCallPart, for_provider
 from .ports import Ports, StepRecord, ToolRecord
+from .progress import Progress
 from .providers.base import ModelRequest, Reasoning, Stop
 from .retry import RetryPolicy
 from .step import Completed, ModelStep
 from .thinking import ThinkingSplitter
 from .toolcalls import INVALID_JSON, StepToolCalls, ToolPolicy, chunk_of
 from .tools import DEFAULT_TIMEOUT, Tool, Toolset
-from .usage import Cost, Usage, pico_to_usd
+from .usage import Cost, Usage
 
 JSON = Any
 
@@ -89,6 +90,9 @@ async def run_loop(
     try:
         async with aclosing(run.steps()) as chunks:
             async for chunk in chunks:
+                if context.reports.waiting:
+                    for report in context.reports.take():
+                        yield run.progress.of_report(report)
                 yield chunk
     except RunCancelled:
         status, run.stop_reason = "cancelled", "cancelled"
@@ -121,8 +125,8 @@ class LoopRun:
         self.stop_reason = ""
         self.waiting = False
         self.text = ""
-        self.usage = Usage()
-        self.cost = Cost()
+        self.progress = Progress(ports.clock.monotonic)
+        self.progress.begin()
         self.answered: tuple[str, str] | None = None
         self.index = 0
         self.tool_turns = 0
@@ -208,7 +212,7 @@ class LoopRun:
         if not records:
             await self._decide_without_calls(step)
             return
-        yield self._progress()
+        yield self.progress.at_step(self.index)
         async with aclosing(self._run_calls(stop.parts, records)) as chunks:
             async for chunk in chunks:
                 yield chunk
@@ -258,6 +262,7 @@ class LoopRun:
             policy=self.policy,
             context=self.context,
             ports=self.ports,
+            progress=self.progress,
         )
         async with aclosing(calls.run()) as chunks:
             async for chunk in chunks:
@@ -297,15 +302,17 @@ class LoopRun:
             cache_key=spec.cache_key,
         )
 
-    def _progress(self) -> MetadataChunk:
-        return MetadataChunk(
-            "progress",
-            {"currentStep": self.index, "tokensUsed": self.usage.total, "cost": pico_to_usd(self.cost.total)},
-        )
+    @property
+    def usage(self) -> Usage:
+        return self.progress.usage
+
+    @property
+    def cost(self) -> Cost:
+        return self.progress.cost
 
     def _add(self, usage: Usage, cost: Cost) -> None:
-        self.usage += usage
-        self.cost += cost
+        self.progress.usage += usage
+        self.progress.cost += cost
 
     def _refuse_if_cancelled(self) -> None:
         if self.context.cancelled.is_set():

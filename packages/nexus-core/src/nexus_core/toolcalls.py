@@ -18,6 +18,7 @@ from .errors import NexusError, RunCancelled, RunFenced, ToolError, ToolInputInv
 from .jsonsafe import json_text
 from .messages import Message, ToolResultPart
 from .ports import Ports, ToolRecord
+from .progress import REPORT_SECONDS, Progress
 from .tools import DEFAULT_TIMEOUT, Tool, Toolset
 from .waiting import unless_cancelled
 
@@ -55,6 +56,7 @@ class StepToolCalls:
         policy: ToolPolicy,
         context: ExecutionContext,
         ports: Ports,
+        progress: Progress,
     ) -> None:
         self.records = list(records)
         self.undecided = False
@@ -63,6 +65,8 @@ class StepToolCalls:
         self._policy = policy
         self._context = context
         self._ports = ports
+        self._progress = progress
+        self._quiet: asyncio.TimerHandle | None = None
         self._chunks: asyncio.Queue[Chunk | None] = asyncio.Queue()
         self._slots = asyncio.Semaphore(AT_ONCE)
 
@@ -74,15 +78,31 @@ class StepToolCalls:
         group = asyncio.create_task(self._run_all(open_calls), name="nexus-tool-calls")
         group.add_done_callback(lambda _: self._chunks.put_nowait(None))
         try:
-            while (chunk := await self._chunks.get()) is not None:
-                yield chunk
+            with self._context.reports.ringing(self._reported):
+                while (chunk := await self._chunks.get()) is not None:
+                    yield chunk
             await group
         finally:
+            if self._quiet is not None:
+                self._quiet.cancel()
             if not group.done():
                 group.cancel()
                 await asyncio.wait({group})
         if self._context.cancelled.is_set():
             raise RunCancelled("Stopped.")
+
+    def _reported(self) -> None:
+        """A tool told how far it is: shown at once, then what is newest after a pause."""
+        if self._quiet is None:
+            self._show_reports()
+
+    def _show_reports(self) -> None:
+        self._quiet = None
+        reports = self._context.reports.take()
+        for report in reports:
+            self._chunks.put_nowait(self._progress.of_report(report))
+        if reports:
+            self._quiet = asyncio.get_running_loop().call_later(REPORT_SECONDS, self._show_reports)
 
     def results(self) -> Message:
         """What the model is told: one message, the results in the order in which it asked."""
@@ -155,7 +175,9 @@ class StepToolCalls:
         await self._ports.journal.tool_started(record)
         self._chunks.put_nowait(chunk_of(record))
         started = self._ports.clock.monotonic()
-        work = tool.call(record.input, self._context, default_timeout=self._policy.timeout)
+        self._progress.begin(record.tool_id)
+        context = replace(self._context, tool_id=record.tool_id)
+        work = tool.call(record.input, context, default_timeout=self._policy.timeout)
         try:
             result = await unless_cancelled(work, self._context.cancelled)
             record = replace(record, status="COMPLETED", result=result)
@@ -176,6 +198,8 @@ class StepToolCalls:
 
     async def _end(self, index: int, record: ToolRecord) -> None:
         self.records[index] = record
+        for report in self._context.reports.take(record.tool_id):
+            self._chunks.put_nowait(self._progress.of_report(report))
         await self._ports.journal.tool_finished(record)
         self._chunks.put_nowait(chunk_of(record))
 
