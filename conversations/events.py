@@ -147,6 +147,7 @@ def record_asked(run: Run, conversation: Conversation) -> None:
         agent_slug=run.agent_slug,
         conversation_id=run.conversation_id,
         open_to_all=_open_to_all(conversation),
+        at_leisure=True,
         metadata={"agentId": run.agent_slug, "runId": str(run.pk)},
     )
 
@@ -168,6 +169,7 @@ def record_finished(run: Run, conversation: Conversation) -> None:
         agent_slug=run.agent_slug,
         conversation_id=run.conversation_id,
         open_to_all=_open_to_all(conversation),
+        at_leisure=True,
         metadata={
             "agentId": run.agent_slug,
             "runId": wire["runId"],

@@ -28,6 +28,7 @@ from . import visibility
 from .bulletin import publish_soon
 from .frames import client_frame, make_frame
 from .models import Activity
+from .publish import publish
 from .rooms import workspace_room
 from .wire import Wire
 
@@ -55,10 +56,12 @@ def activity_record(
     conversation_id: UUID | None = None,
     open_to_all: bool | None = None,
     metadata: Mapping[str, Any] | None = None,
+    at_leisure: bool = False,
 ) -> Activity:
-    """Stores one activity and, soon after the commit, tells the workspace.
+    """Stores one activity and, after the commit, tells the workspace.
 
     Args:
+        at_leisure: tell it with the bulletin, a moment later.
         user: in place of `user_id`, where the caller has the person at hand.
         open_to_all: whether everyone in the workspace may read the conversation, where the caller knows.
     """
@@ -74,20 +77,20 @@ def activity_record(
         activity.user = user
     _ACTIVITIES.insert(activity)
     if activity_type not in QUIET_TYPES:
-        transaction.on_commit(lambda: _announce(activity, open_to_all))
+        transaction.on_commit(lambda: _announce(activity, open_to_all, at_leisure))
     return activity
 
 
-def _announce(activity: Activity, open_to_all: bool | None) -> None:
+def _announce(activity: Activity, open_to_all: bool | None, at_leisure: bool) -> None:
     """One frame for all: it names the conversation only if everyone in the workspace may read it."""
     if open_to_all is None and activity.conversation_id is not None:
         open_to_all = visibility.open_to_all([activity.conversation_id]) != set()
     wire = activity_wire(activity, bool(open_to_all))
-    publish_soon(
-        workspace_room(activity.workspace_id),
-        f"activity:{activity.pk}",
-        lambda: make_frame("activity.recorded", **wire),
-    )
+    room = workspace_room(activity.workspace_id)
+    if at_leisure:
+        publish_soon(room, f"activity:{activity.pk}", lambda: make_frame("activity.recorded", **wire))
+    else:
+        publish(room, make_frame("activity.recorded", **wire))
 
 
 # --- reads ---

@@ -8,8 +8,9 @@ at start.
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
@@ -18,6 +19,9 @@ from .wire import Wire
 
 if TYPE_CHECKING:
     from .consumer import NexusConsumer
+
+TEXT_MESSAGE = 0x81
+"""The first byte of a WebSocket frame: the only one of a text message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,22 @@ class Frame:
     type: str
     run_id: str | None = None
     seq: int | None = None
+    _wire: list[bytes] = field(default_factory=list, compare=False, repr=False)
+
+    @property
+    def wire(self) -> bytes:
+        """The whole WebSocket message (RFC 6455, from a server, uncompressed); made once for all who get it."""
+        if not self._wire:
+            payload = self.text.encode()
+            size = len(payload)
+            if size < 126:
+                head = bytes((TEXT_MESSAGE, size))
+            elif size < 65536:
+                head = struct.pack("!BBH", TEXT_MESSAGE, 126, size)
+            else:
+                head = struct.pack("!BBQ", TEXT_MESSAGE, 127, size)
+            self._wire.append(head + payload)
+        return self._wire[0]
 
     @property
     def size(self) -> int:

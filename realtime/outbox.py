@@ -62,7 +62,8 @@ class Outbox:
         if not self._open:
             return
         if self._task is None and not self._line.full:
-            self._hand_over(frame.text)
+            if not self._line.write(frame):
+                self._hand_over(frame.text)
             return
         self._waiting.append(frame.text)
         self._bytes += frame.size
