@@ -10,7 +10,7 @@ a hole. A pack keeps the chunks' own JSON texts; what is read is what was writte
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -124,3 +124,16 @@ def whole_log(run_id: UUID, *, until: int | None = None) -> list[Piece]:
     for seq, kind, wire, packed in found.values_list("seq", "type", "wire", "packed"):
         out += pieces_of(LogRow(seq, kind, wire, None if packed is None else bytes(packed)))
     return out if until is None else [piece for piece in out if piece.seq <= until]
+
+
+def metadata_of(run_ids: Iterable[UUID]) -> dict[UUID, list[Piece]]:
+    """The metadata chunks of these runs, each run's in order; one query."""
+    ids = list(run_ids)
+    found = RunChunk.objects.filter(run_id__in=ids, type__in=["metadata", PACK]).order_by("seq")
+    out: dict[UUID, list[Piece]] = {run_id: [] for run_id in ids}
+    for run_id, *row in found.values_list("run_id", "seq", "type", "wire", "packed"):
+        seq, kind, wire, packed = row
+        for piece in pieces_of(LogRow(seq, kind, wire, None if packed is None else bytes(packed))):
+            if piece.type == "metadata":
+                out[run_id].append(piece)
+    return out

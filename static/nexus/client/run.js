@@ -44,6 +44,7 @@ export function newRun(id, known = {}) {
     notes: [],
     notice: null,
     progress: null,
+    toolProgress: {},
     waitingFor: null,
     error: null,
     tokenUsage: null,
@@ -158,7 +159,8 @@ function applyMetadata(run, data, at) {
         answerId: data.messageId ?? run.answerId,
       };
     case "progress": {
-      const { status: _status, ...progress } = data;
+      const { status: _status, toolId, ...progress } = data;
+      if (toolId) return { ...run, toolProgress: { ...run.toolProgress, [toolId]: progress } };
       return { ...run, progress };
     }
     case "retrying":
