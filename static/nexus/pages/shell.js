@@ -88,6 +88,7 @@ export class Shell {
 
   #connection() {
     let down = null;
+    let shut = null;
     this.client.addEventListener("connection", ({ detail }) => {
       this.#showConnection(detail.status);
       if (detail.status === "offline") down ??= setTimeout(() => this.#banner(true), QUIET_MS);
@@ -96,10 +97,14 @@ export class Shell {
         down = null;
         this.#banner(false);
       }
-      if (detail.status === "signed-out") {
-        toast({ kind: "bad", title: "You are logged out", text: "What you wrote is kept.", action: { label: "Log in", run: () => location.assign(`/accounts/login/?next=${encodeURIComponent(location.pathname)}`) } });
+      if (detail.status === "live") {
+        shut?.remove(); // it is not true any more
+        shut = null;
       }
-      if (detail.status === "forbidden") toast({ kind: "bad", title: "You may not see this any more", text: "Ask an admin of the workspace." });
+      if (detail.status === "signed-out") {
+        shut = toast({ kind: "bad", title: "You are logged out", text: "What you wrote is kept.", action: { label: "Log in", run: () => location.assign(`/accounts/login/?next=${encodeURIComponent(location.pathname)}`) } });
+      }
+      if (detail.status === "forbidden") shut = toast({ kind: "bad", title: "You may not see this any more", text: "Ask an admin of the workspace." });
     });
     this.client.addEventListener("gap", ({ detail }) => {
       this.missing = detail.missing;
