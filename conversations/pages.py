@@ -30,6 +30,7 @@ from .access import readable
 from .models import Conversation
 from .search import search_messages
 from .selectors import conversation_annotated_wire, conversation_counts, conversations_of
+from .services.run_continue import LENGTH_STOPS
 from .threads import snapshot
 
 Page = Callable[..., HttpResponse]
@@ -207,14 +208,21 @@ def shown_messages(state: dict[str, Any]) -> list[dict[str, Any]]:
     messages = {message["id"]: message for message in state["messages"]}
     runs = {run["id"]: run for run in state["runs"]}
     shown = [messages[message_id] for message_id in state["line"]]
-    return [
-        message
-        | {
-            "run": runs.get(message["runId"]) if message["role"] == "assistant" else None,
+    went_on = {message["continues"] for message in shown if message["continues"]}
+
+    def drawn(message: dict[str, Any]) -> dict[str, Any]:
+        run = runs.get(message["runId"]) if message["role"] == "assistant" else None
+        question = messages.get(message["parentId"]) if message["role"] == "assistant" else None
+        cut = run is not None and run["status"] == "complete" and run["stopReason"] in LENGTH_STOPS
+        return message | {
+            "run": run,
             "time": datetime.fromisoformat(message["createdAt"]),
+            "is_continuation": bool(question and question["continues"]),
+            "is_continued": message["id"] in went_on,
+            "is_cut": cut and message["id"] not in went_on,
         }
-        for message in shown
-    ]
+
+    return [drawn(message) for message in shown]
 
 
 @page

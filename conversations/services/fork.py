@@ -24,7 +24,7 @@ from ..threads import nodes_of
 from .titles import title_from
 
 LONGEST_TITLE = 200
-_SUFFIX = re.compile(r" \(fork(?: \d+)?\)$")
+_PREFIX = re.compile(r"^Fork(?: \d+)?: ")
 
 
 def conversation_fork(*, actor: Actor, conversation_id: UUID | str, message_id: UUID | str) -> Conversation:
@@ -128,15 +128,15 @@ def _files(originals: list[Message], fork: Conversation) -> dict[str, str]:
 
 
 def _title(actor: Actor, source: Conversation, originals: list[Message]) -> str:
-    """`Why did sign-ups dip (fork)`, the person's next one of it `(fork 2)`."""
+    """`Fork: Why did sign-ups dip`, the person's next one of it `Fork 2: …`; in front, where a narrow list shows it."""
     name = title_from(originals[0].content) if source.temporary else source.title or "New conversation"
-    base = _SUFFIX.sub("", name)[: LONGEST_TITLE - 12]
+    base = _PREFIX.sub("", name)[: LONGEST_TITLE - 12]
     mine = Conversation.objects.filter(
         created_by_id=actor.user_id, workspace_id=actor.workspace_id, deleted_at=None
     )
-    taken = set(mine.filter(title__startswith=base).values_list("title", flat=True))
-    number, title = 1, f"{base} (fork)"
+    taken = set(mine.filter(title__startswith="Fork", title__endswith=base).values_list("title", flat=True))
+    number, title = 1, f"Fork: {base}"
     while title in taken:
         number += 1
-        title = f"{base} (fork {number})"
+        title = f"Fork {number}: {base}"
     return title

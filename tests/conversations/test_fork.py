@@ -41,7 +41,7 @@ async def test_it_copies_the_branch_up_to_a_message(engine, alice):
     made = await she.post(f"/api/conversations/{conversation_id}/fork", {"messageId": items[3]["id"]})
     assert made.status_code == 201
     fork = made.json()
-    assert fork["title"] == "/help (fork)" and fork["messageCount"] == 4 and fork["unread"] == 0
+    assert fork["title"] == "Fork: /help" and fork["messageCount"] == 4 and fork["unread"] == 0
     copies = await messages_of(she, fork["id"])
     assert [m["content"] for m in copies] == [m["content"] for m in items[:4]]
     assert [m["createdAt"] for m in copies] == [m["createdAt"] for m in items[:4]]
@@ -77,7 +77,7 @@ async def test_it_goes_on_in_the_fork_and_leaves_the_original_alone(engine, alic
     assert len(await messages_of(she, fork["id"])) == 6
     assert len(await messages_of(she, conversation_id)) == 4
     second = await she.post(f"/api/conversations/{fork['id']}/fork", {"messageId": copies[0]["id"]})
-    assert second.json()["title"] == "/help (fork 2)"
+    assert second.json()["title"] == "Fork 2: /help"
 
 
 async def test_it_lets_readers_fork_and_opens_nothing_to_others(engine, alice, bob, vera, charlie):
@@ -138,7 +138,7 @@ async def test_it_keeps_images_when_the_original_goes(engine, alice, bob, tmp_pa
         return fork, upload
 
     fork, upload = await in_database(make)
-    assert fork.visibility == "private" and not fork.temporary and fork.title == "Look at this plan (fork)"
+    assert fork.visibility == "private" and not fork.temporary and fork.title == "Fork: Look at this plan"
     await in_database(leftovers_remove)
     she = await Person(alice).log_in()
     [message] = await messages_of(she, str(fork.pk))

@@ -2,8 +2,9 @@
  * `<nexus-conversation>`: the log of messages that scrolls alone.
  *
  * Keeps to the end only while the reader is at the end; else it stays where the reader is, and a button with the
- * number of new messages leads down. Method: `draw(entries, viewOf)`. Events: those of `nexus-message`, and
- * `message-in-view` {runId}. What the server drew is taken over, not drawn again.
+ * number of new messages leads down. Method: `draw(entries, viewOf)`. Property `earlier`: what stands before the first
+ * message (`{count, loading, failed}` or null). Events: those of `nexus-message`, `message-in-view` {runId}, and
+ * `earlier-wanted` near the top. What the server drew is taken over, not drawn again.
  */
 import { isLive } from "../client/run.js";
 import { emit, h, icon } from "../lib/dom.js";
@@ -11,6 +12,8 @@ import { day } from "../lib/format.js";
 
 /** How near to the end counts as at the end, px. */
 const NEAR = 24;
+/** How far above the view the part before is fetched, px. */
+const AHEAD = 900;
 
 export class NexusConversation extends HTMLElement {
   #elements = new Map();
@@ -21,10 +24,16 @@ export class NexusConversation extends HTMLElement {
   #known = null;
   #observer = null;
   #inView = null;
+  /** What the reader looks at, and where it stood: it stays there when something above or below grows. */
+  #anchor = null;
+  #earlier = null;
+  #above = null;
 
   connectedCallback() {
     this.log = this.querySelector('[role="log"]');
     if (!this.log) return;
+    this.top = this.log.querySelector(".earlier");
+    this.top?.addEventListener("click", (event) => this.#wantEarlier(event));
     this.jump = h("button.btn.sm.jump", { type: "button", hidden: true, onclick: () => this.toEnd() }, icon("arrow-down", "s"), h("span", {}, "Jump to the latest"));
     document.querySelector(".dock > div")?.prepend(this.jump);
     this.addEventListener("scroll", () => this.#scrolled(), { passive: true });
@@ -34,16 +43,59 @@ export class NexusConversation extends HTMLElement {
     this.#observer = new ResizeObserver(() => this.#resized());
     this.#observer.observe(this.log);
     this.#observer.observe(this);
+    if (this.top) {
+      this.#above = new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && this.#nearTop(), { root: this, rootMargin: `${AHEAD}px 0px 0px` });
+      this.#above.observe(this.top);
+    }
     for (const element of this.log.querySelectorAll("nexus-message[message-id]")) this.#elements.set(`drawn:${element.getAttribute("message-id")}`, element);
   }
 
   disconnectedCallback() {
     this.#observer?.disconnect();
+    this.#above?.disconnect();
     this.jump?.remove();
   }
 
   get atEnd() {
     return this.#atEnd;
+  }
+
+  /** @param {{count: number, loading: boolean, failed: boolean}|null} earlier */
+  set earlier(earlier) {
+    const before = this.#earlier;
+    this.#earlier = earlier;
+    if (!this.top || JSON.stringify(before) === JSON.stringify(earlier)) return;
+    let button = this.top.querySelector(".btn");
+    const origin = this.top.querySelector(".origin");
+    if (origin) origin.hidden = Boolean(earlier);
+    if (!earlier) {
+      // Who pressed the button and has read everything goes on at the first message.
+      if (button && button === document.activeElement) this.step(-Infinity);
+      for (const one of this.top.querySelectorAll(".btn")) one.remove();
+      return;
+    }
+    if (button?.localName !== "button") {
+      const made = h("button.btn.sm.quiet", { type: "button" }, icon("arrow-up", "s"), h("span"));
+      if (button) button.replaceWith(made);
+      else this.top.append(made);
+      button = made;
+    }
+    const words = earlier.loading ? "Loading earlier messages" : earlier.failed ? "Not loaded. Try again" : `${earlier.count.toLocaleString()} earlier ${earlier.count === 1 ? "message" : "messages"}`;
+    button.setAttribute("aria-busy", String(earlier.loading));
+    if (button.lastElementChild.textContent !== words) button.lastElementChild.textContent = words;
+    // The next part may be near already: an observer only tells what changes.
+    if (before && before.loading && !earlier.loading && !earlier.failed) this.#above?.unobserve(this.top), this.#above?.observe(this.top);
+  }
+
+  #wantEarlier(event) {
+    if (!event.target.closest(".btn") || !this.#earlier) return;
+    event.preventDefault();
+    if (!this.#earlier.loading) emit(this, "earlier-wanted");
+  }
+
+  #nearTop() {
+    // Not before the reader moved: a page that is opened and closed loads one part.
+    if (this.#earlier && !this.#earlier.loading && !this.#earlier.failed && !this.#atEnd) emit(this, "earlier-wanted");
   }
 
   /** The list grows upwards from its end, so the end is at scroll position 0. */
@@ -61,7 +113,7 @@ export class NexusConversation extends HTMLElement {
    * @param {(entry: object, last: boolean) => object} viewOf what `nexus-message` needs beside its entry
    */
   draw(entries, viewOf) {
-    const children = [];
+    const children = this.top ? [this.top] : [];
     const used = new Set();
     let date = null;
     entries.forEach((entry, index) => {
@@ -100,6 +152,7 @@ export class NexusConversation extends HTMLElement {
   step(by) {
     const all = [...this.log.querySelectorAll("nexus-message")];
     const here = all.indexOf(document.activeElement?.closest("nexus-message"));
+    if (by === -Infinity) all.length = Math.min(all.length, 1);
     const next = all[here < 0 ? (by < 0 ? all.length - 1 : 0) : Math.min(all.length - 1, Math.max(0, here + by))];
     if (!next) return null;
     next.tabIndex = -1;
@@ -145,14 +198,15 @@ export class NexusConversation extends HTMLElement {
   }
 
   #countNew(entries) {
-    const keys = new Set(entries.map((entry) => entry.message?.id ?? entry.key));
+    const keys = entries.map((entry) => entry.message?.id ?? entry.key);
     if (this.#known && !this.#atEnd) {
-      for (const key of keys) if (!this.#known.has(key)) this.#unseen += 1;
+      // What came above is not new.
+      this.#unseen += keys.length - 1 - keys.findLastIndex((key) => this.#known.has(key));
       this.#showJump();
     }
     const mine = entries.at(-1);
     if (this.#known && mine?.pending && !this.#known.has(mine.key)) this.toEnd();
-    this.#known = keys;
+    this.#known = new Set(keys);
   }
 
   #scrolled() {
@@ -160,6 +214,15 @@ export class NexusConversation extends HTMLElement {
     if (this.#atEnd) this.#seen();
     this.#showJump();
     this.#tellInView();
+    this.#remember();
+    if (this.#earlier && this.scrollHeight + this.scrollTop - this.clientHeight < AHEAD) this.#nearTop();
+  }
+
+  /** The message at the top of the view is what must not move. */
+  #remember() {
+    const box = this.getBoundingClientRect();
+    const found = document.elementFromPoint(box.left + box.width / 2, box.top + 12)?.closest("nexus-message");
+    this.#anchor = found && this.contains(found) ? { element: found, top: found.getBoundingClientRect().top - box.top } : null;
   }
 
   /** How much of the log does not fit; it changes with the log and with the composer below. */
@@ -172,7 +235,10 @@ export class NexusConversation extends HTMLElement {
     const height = this.#hidden;
     const grown = height - this.#height;
     this.#height = height;
-    if (grown && !this.#atEnd) this.scrollTop -= grown;
+    if (!grown || this.#atEnd) return;
+    const anchor = this.#anchor?.element.isConnected ? this.#anchor : null;
+    const moved = anchor ? anchor.top - (anchor.element.getBoundingClientRect().top - this.getBoundingClientRect().top) : grown;
+    if (Math.abs(moved) >= 1) this.scrollTop -= moved;
   }
 
   #hold() {

@@ -3,15 +3,17 @@
  *
  * Property `view`: `{entry, agent, me, last, canAct, online, nameOf}`; `entry` is one of `client/thread.js`. What the server drew
  * of a finished message stays as it is and only gets its actions.
- * Events: `message-action` {action: copy|regenerate|edit|continue|retry|discard|stop|branch, entry, value?}.
+ * Events: `message-action` {action: copy|regenerate|regenerate-with|more|rate|edit|continue|resume|retry-tool|resend|
+ * discard|branch, entry, value?}.
  */
 import { isLive } from "../client/run.js";
 import { messageItems } from "../client/thread.js";
 import { avatar, emit, h, icon, setChildren, setText, stateMark } from "../lib/dom.js";
 import { clock } from "../lib/format.js";
 import { tick } from "../lib/schedule.js";
+import { feedbackForm } from "./feedback-form.js";
 import { editor } from "./message-editor.js";
-import { standing, ending } from "./standing.js";
+import { ending, progressOf, standing } from "./standing.js";
 
 export class NexusMessage extends HTMLElement {
   #view = null;
@@ -20,6 +22,8 @@ export class NexusMessage extends HTMLElement {
   #flow = new Map();
   #stop = null;
   #editing = false;
+  /** The form that asks why, while it is open. */
+  #why = null;
 
   disconnectedCallback() {
     this.#stop?.();
@@ -34,6 +38,9 @@ export class NexusMessage extends HTMLElement {
     const before = this.#view;
     this.#view = view;
     const { entry } = view;
+    if (entry.message?.continues) return this.#renderContinues();
+    this.toggleAttribute("continued", Boolean(view.continues));
+    this.toggleAttribute("cut", Boolean(view.continued));
     const adopted = !this.#built && this.childElementCount > 0 && !entry.pending && !(entry.run && isLive(entry.run));
     if (!this.#built && !adopted) this.#build();
     if (this.#built && !this.#editing) this.#render(before);
@@ -67,6 +74,18 @@ export class NexusMessage extends HTMLElement {
     this.querySelector(".acts")?.toggleAttribute("hidden", true);
     body.replaceWith(form);
     form.querySelector("textarea").focus();
+  }
+
+  /** The instruction to go on with a cut answer is no message to a reader: a line where the answer was cut. */
+  #renderContinues() {
+    const { message } = this.#view.entry;
+    if (this.#built || this.querySelector(".cutline")) return;
+    this.#built = true;
+    this.setAttribute("from", "user");
+    this.setAttribute("message-id", message.id);
+    this.id = `m-${message.id}`;
+    this.toggleAttribute("continues", true);
+    this.replaceChildren(h("p.cutline", {}, `Cut by its length, continued by ${message.author.name || "somebody"}`));
   }
 
   #build() {
@@ -139,6 +158,7 @@ export class NexusMessage extends HTMLElement {
         const call = this.#element(key, () => document.createElement("nexus-tool-call"));
         list.wanted.push(call);
         call.item = item;
+        call.canRetry = Boolean(this.#view.canAct && this.#view.last && !live);
         return;
       }
       list = null;
@@ -180,6 +200,25 @@ export class NexusMessage extends HTMLElement {
       holder.replaceChildren(...(mark ? [stateMark(mark.kind, mark.icon, mark.word, { loud: true, spin: mark.spin }), h("span.num.mut")] : []));
     }
     if (mark) setText(holder.lastElementChild, mark.more ?? "");
+    this.#renderProgress();
+  }
+
+  /** A thin line under the name while a run of several steps goes on; nothing for a run of one step. */
+  #renderProgress() {
+    const progress = progressOf(this.#view.entry.run);
+    let line = this.querySelector(".prog");
+    if (!progress) return line?.remove();
+    if (!line) {
+      line = h("div.prog", {}, h("span.bar-of", { role: "progressbar", "aria-valuemin": "0", "aria-valuemax": "100" }, h("i")), h("span.num"));
+      this.querySelector(".who").after(line);
+    }
+    const percent = String(Math.round(progress.part * 100));
+    const bar = line.firstElementChild;
+    bar.style.setProperty("--v", percent);
+    bar.setAttribute("aria-valuenow", percent);
+    bar.setAttribute("aria-valuetext", progress.words);
+    bar.setAttribute("aria-label", "How far the run is");
+    setText(line.lastElementChild, progress.words);
   }
 
   /** How it ended, if not well: a sentence for a person and what can be done. */
@@ -202,14 +241,16 @@ export class NexusMessage extends HTMLElement {
     const { entry, last, canAct } = this.#view;
     const holder = this.querySelector(".acts");
     if (!holder) return;
+    this.#renderComment();
     const live = Boolean(entry.run && isLive(entry.run));
     const shown = !live && !entry.pending && Boolean(entry.message || entry.run?.items.length);
-    const key = JSON.stringify([shown, canAct, last, entry.from, entry.branches, entry.message?.id, entry.run?.status, entry.run?.tokenUsage?.total, entry.run?.cost?.total]);
+    const key = JSON.stringify([shown, canAct, last, entry.from, entry.branches, entry.message?.id, entry.message?.feedback?.rating, entry.run?.status, entry.run?.tokenUsage?.total, entry.run?.cost?.total]);
     if (holder.dataset.key === key) return;
     holder.dataset.key = key;
     holder.hidden = !shown;
     this.toggleAttribute("last", Boolean(last));
     if (!shown) return holder.replaceChildren();
+    const focused = holder.contains(document.activeElement) ? document.activeElement.dataset.act : null;
     const buttons = [];
     if (entry.branches) buttons.push(this.#branches(entry.branches));
     buttons.push(this.#button("copy", "Copy", "copy"));
@@ -218,12 +259,58 @@ export class NexusMessage extends HTMLElement {
       buttons.push(this.#button("regenerate-with", "Answer with another agent", "chevron-down", "narrow"));
     }
     if (entry.from === "user" && canAct && entry.message) buttons.push(this.#button("edit", "Edit and send again", "pencil"));
+    if (entry.from === "assistant" && entry.message) buttons.push(this.#rating("good", "Good answer", "thumbs-up"), this.#rating("poor", "Poor answer", "thumbs-down"));
+    if (entry.message) buttons.push(this.#button("more", "More", "ellipsis"));
     if (entry.from === "assistant" && entry.run) {
       const counter = document.createElement("nexus-token-counter");
       counter.usage = entry.run;
       buttons.push(counter);
     }
     holder.replaceChildren(...buttons);
+    if (focused) holder.querySelector(`[data-act="${focused}"]`)?.focus();
+  }
+
+  /** Pressed again it is taken back. Pressed first, the reader may say why. */
+  #rating(rating, label, iconName) {
+    const pressed = this.#view.entry.message.feedback?.rating === rating;
+    const act = () => {
+      emit(this, "message-action", { action: "rate", entry: this.#view.entry, value: pressed ? null : { rating, comment: "" } });
+      if (pressed) this.#closeWhy();
+      else this.#askWhy({ rating, comment: "" });
+    };
+    return h("button", { type: "button", class: "ib", "aria-label": label, title: label, "aria-pressed": String(pressed), data: { act: rating }, onclick: act }, icon(iconName));
+  }
+
+  #askWhy(feedback) {
+    this.#closeWhy();
+    this.#why = feedbackForm(feedback, (comment) => {
+      const back = this.querySelector(`[data-act="${feedback.rating}"]`);
+      this.#closeWhy();
+      if (comment !== null && comment !== feedback.comment) emit(this, "message-action", { action: "rate", entry: this.#view.entry, value: { rating: feedback.rating, comment } });
+      back?.focus();
+    });
+    this.querySelector(".comment")?.remove();
+    this.querySelector(".acts").after(this.#why);
+    this.#why.querySelector("textarea").focus();
+  }
+
+  #closeWhy() {
+    this.#why?.remove();
+    this.#why = null;
+    this.#renderComment();
+  }
+
+  /** What this person said about the answer, for them alone. */
+  #renderComment() {
+    const feedback = this.#view.entry.message?.feedback;
+    let line = this.querySelector(".comment");
+    if (!feedback?.comment || this.#why) return line?.remove();
+    if (!line?.lastElementChild.matches("button")) {
+      line?.remove();
+      line = h("p.comment", {}, h("span.cut"), h("button.btn.sm.quiet", { type: "button", onclick: () => this.#askWhy(this.#view.entry.message.feedback) }, "Edit"));
+      this.querySelector(".acts").after(line);
+    }
+    setText(line.firstElementChild, `Your comment: ${feedback.comment}`);
   }
 
   #button(action, label, iconName, classes = "") {

@@ -17,6 +17,7 @@ export class NexusRunWaterfall extends HTMLElement {
 
   /** The rail moves into a drawer on small screens: the clock goes on there. */
   connectedCallback() {
+    if (!this.childElementCount) this.#draw();
     if (this.#view && isLive(this.#view.run)) this.#stop ??= tick(() => this.#draw());
   }
 

@@ -31,8 +31,37 @@ export function standing(entry, now, online = true) {
     const from = run.startedAt ?? run.queuedAt ?? now;
     return { kind: "run", icon: "loader-circle", word: "Waiting for the first words", more: wholeSeconds(now - from), spin: true };
   }
-  if (run.progress?.percentage !== undefined && run.progress.percentage < 100) return { kind: "run", icon: "loader-circle", word: "Answering", more: `${Math.round(run.progress.percentage)} %`, spin: true };
+  if (run.progress?.percentage != null && run.progress.percentage < 100) return { kind: "run", icon: "loader-circle", word: "Answering", more: `${Math.round(run.progress.percentage)} %`, spin: true };
   return { kind: "run", icon: "loader-circle", word: "Answering", spin: true };
+}
+
+/**
+ * How far a run of several steps is, for a thin line under its name; null when there is nothing to tell.
+ * @returns {{part: number|null, words: string}|null} part 0..1
+ */
+export function progressOf(run) {
+  const told = run && isLive(run) ? run.progress : null;
+  if (!told) return null;
+  const steps = told.totalSteps > 1 ? `Step ${Math.min(Math.max(told.currentStep ?? 1, 1), told.totalSteps)} of ${told.totalSteps}` : "";
+  const percent = typeof told.percentage === "number" ? Math.min(100, Math.max(0, told.percentage)) : null;
+  if (!steps && percent === null) return null;
+  const part = percent !== null ? percent / 100 : Math.max((told.currentStep ?? 1) - 1, 0) / told.totalSteps;
+  const left = told.estimatedTimeRemaining >= 5 ? `about ${roughly(told.estimatedTimeRemaining)} left` : "";
+  return { part, words: [steps || `${Math.round(percent)} %`, left].filter(Boolean).join(" · ") };
+}
+
+/** s → `20 s`, `2 min`, `1 h 10 min`: no more exact than a guess is. */
+function roughly(seconds) {
+  if (seconds < 55) return `${Math.max(5, Math.round(seconds / 5) * 5)} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+const LENGTH_STOPS = new Set(["length", "max_tokens"]);
+
+/** True where an answer ended because it reached its longest length. */
+export function isCut(run) {
+  return run?.status === "complete" && LENGTH_STOPS.has(run.stopReason);
 }
 
 const REASONS = { rate_limited: "rate limit", rate_limit_exceeded: "rate limit", overloaded: "provider overloaded", connection_error: "no connection", timeout: "no answer in time" };
@@ -43,7 +72,7 @@ function reason(code) {
 
 /**
  * @param {object} entry
- * @param {{nameOf?: (userId: string) => string}} view
+ * @param {{nameOf?: (userId: string) => string, last?: boolean, continued?: boolean, unanswered?: boolean, answerer?: string}} view
  * @returns {{kind: string, icon: string, word: string, text: string, actions?: [string, string][]}[]}
  */
 export function ending(entry, view = {}) {
@@ -53,20 +82,28 @@ export function ending(entry, view = {}) {
     const actions = [["resend", "Send again"], ["discard", "Remove"]];
     lines.push({ kind: "bad", icon: "triangle-alert", word: "Not sent", text: pending.error?.message ?? "It is kept here.", actions });
   }
+  if (entry.from === "user" && message && view.unanswered) {
+    const name = view.answerer ?? "the agent";
+    lines.push({ kind: "off", icon: "info", word: "No answer yet", text: "", actions: [["regenerate", `Ask ${name}`]] });
+  }
   if (!run || entry.from === "user") return lines;
+  const written = run.items.length > 0 || Boolean(message?.parts.length);
   for (const note of run.notes) {
     lines.push({ kind: "off", icon: "refresh-cw", word: "Changed model", text: `${note.provider ? `${note.provider} / ` : ""}${note.model} goes on` });
   }
   if (run.status === "cancelled") {
     const by = view.nameOf?.(run.cancelledBy ?? "") || "";
-    lines.push({ kind: "off", icon: "square", word: by ? `Stopped by ${by}` : "Stopped", text: "What was written is kept.", actions: [["continue", "Continue"]] });
+    const actions = written ? [["resume", "Continue"]] : [["regenerate", "Try again"]];
+    lines.push({ kind: "off", icon: "square", word: by ? `Stopped by ${by}` : "Stopped", text: written ? "What was written is kept." : "Nothing was written yet.", actions });
   }
   if (run.status === "failed") {
-    const actions = run.error?.retryable === false && !run.items.length ? [["regenerate", "Try again"]] : [[run.items.length ? "continue" : "regenerate", run.items.length ? "Continue" : "Try again"]];
+    // With something done, it can go on from its last finished step; to write it all anew is offered beside that.
+    const actions = written ? [["resume", "Continue"], ["regenerate", "Try again"]] : [["regenerate", "Try again"]];
     lines.push({ kind: "bad", icon: "triangle-alert", word: "Failed", text: run.error?.message ?? "The answer broke off. What was written is kept.", actions });
   }
-  if (run.status === "complete" && ["length", "max_tokens"].includes(run.stopReason)) {
-    lines.push({ kind: "off", icon: "skip-forward", word: "Cut", text: "The answer reached the longest length that this agent may write.", actions: [["continue", "Continue"]] });
+  if (isCut(run) && !view.continued) {
+    const actions = view.last && message ? [["continue", "Continue"]] : [];
+    lines.push({ kind: "off", icon: "skip-forward", word: "Cut by its length", text: "The answer reached the longest length that this agent may write.", actions });
   }
   if (run.status === "complete" && !run.items.some((item) => item.kind === "text") && !message?.content && run.lastSeq > 0) {
     lines.push({ kind: "off", icon: "info", word: "Empty", text: "The model ended without writing anything." });

@@ -2,9 +2,10 @@
  * `<nexus-tool-call>`: one call as a row: state, name, what it was asked, time. Opens to input and result. A failed or
  * unknown one opens itself. A row keeps its place and its height when its state changes.
  *
- * Property `item`: `{call, startedAt, endedAt}` of a run.
+ * Property `item`: `{call, startedAt, endedAt}` of a run. `canRetry` offers to ask for a failed call again: event
+ * `message-action` {action: "retry-tool", call}.
  */
-import { h, icon, setText, stateMark } from "../lib/dom.js";
+import { emit, h, icon, setText, stateMark } from "../lib/dom.js";
 import { bytes, inWords, seconds } from "../lib/format.js";
 import { tick } from "../lib/schedule.js";
 
@@ -24,6 +25,7 @@ export class NexusToolCall extends HTMLElement {
   #item = null;
   #touched = false;
   #stop = null;
+  #canRetry = false;
 
   disconnectedCallback() {
     this.#stop?.();
@@ -53,6 +55,12 @@ export class NexusToolCall extends HTMLElement {
     if (this.firstElementChild.open) this.#fill();
   }
 
+  set canRetry(canRetry) {
+    if (canRetry === this.#canRetry) return;
+    this.#canRetry = canRetry;
+    if (this.firstElementChild?.open) this.#fill();
+  }
+
   #build() {
     const summary = h("summary", { onclick: () => (this.#touched = true) }, h("span.st"), h("span.nm"), h("span.arg.cut.grow"), h("span.ms"), icon("chevron-right", "s chev"));
     const details = h("details", { ontoggle: () => details.open && this.#fill() }, summary, h("div.body"));
@@ -79,7 +87,10 @@ export class NexusToolCall extends HTMLElement {
     const { call } = this.#item;
     const body = this.querySelector(".body");
     const parts = [];
-    if (call.status === "FAILED") parts.push(note("triangle-alert", `${errorText(call)} The agent was told.`));
+    if (call.status === "FAILED") {
+      const again = this.#canRetry ? h("button.btn.sm", { type: "button", onclick: () => emit(this, "message-action", { action: "retry-tool", call }) }, "Try again") : null;
+      parts.push(note("triangle-alert", `${errorText(call)} The agent was told.`, again));
+    }
     if (call.status === "UNKNOWN") parts.push(note("circle-help", UNKNOWN_TEXT));
     const panes = [pane("Input", call.input)];
     if (call.status === "COMPLETED") panes.push(pane("Result", call.result, true));
@@ -94,8 +105,8 @@ function errorText(call) {
   return /[.!?]$/.test(text) ? text : `${text}.`;
 }
 
-function note(iconName, text) {
-  return h("div.note", {}, icon(iconName, "s"), h("span.grow", {}, text));
+function note(iconName, text, button = null) {
+  return h("div.note", {}, icon(iconName, "s"), h("span.grow", {}, text), button);
 }
 
 function pane(title, value, withSize = false) {

@@ -1,5 +1,6 @@
 /** The page of one conversation: the client's state into the elements, the elements' events into the client. */
 import { applyChunk, isLive, newRun } from "../client/run.js";
+import { spent } from "../client/spent.js";
 import { currentRun, entryText, liveRuns } from "../client/thread.js";
 import { agentItems, Menu } from "../elements/menu.js";
 import { api } from "../lib/api.js";
@@ -8,11 +9,14 @@ import { avatar, h } from "../lib/dom.js";
 import { followUps } from "../lib/followups.js";
 import { schedule } from "../lib/schedule.js";
 import { composer } from "./composer.js";
+import { Earlier } from "./earlier.js";
 import { ConversationMenu } from "./conversation-menu.js";
 import { Reading } from "./reading.js";
 
 /** Somebody who typed this long ago is not typing any more, ms. */
 const TYPING_MS = 6000;
+/** A question this old that no run is about has no answer coming, ms. */
+const UNANSWERED_MS = 3000;
 
 export class ConversationPage {
   #runInView = null;
@@ -46,9 +50,10 @@ export class ConversationPage {
     });
     this.client.addEventListener("connection", () => schedule(this.draw));
     this.reading = new Reading(this.shell, this.log);
+    this.earlier = new Earlier(this.shell, this.log, this.draw);
     this.draw();
     const wanted = /^#m-(.+)$/.exec(location.hash)?.[1];
-    if (wanted) requestAnimationFrame(() => this.log.reveal(wanted));
+    if (wanted) requestAnimationFrame(() => this.earlier.reveal(wanted));
     setInterval(() => schedule(this.#drawTyping), 2000);
   }
 
@@ -58,11 +63,18 @@ export class ConversationPage {
     const { state } = this.client;
     const entries = this.client.messages;
     const lastAnswer = entries.findLast((entry) => entry.from === "assistant");
+    const continued = new Set(entries.map((entry) => entry.message?.continues).filter(Boolean));
+    const waits = this.#unanswered(entries);
+    this.log.earlier = this.earlier?.view ?? null;
     this.log.draw(entries, (entry) => ({
       entry,
       agent: this.shell.agentOf(entry.run?.agentId ?? entry.message?.agentId),
       me: this.shell.user,
       last: entry === lastAnswer,
+      continued: continued.has(entry.message?.id),
+      continues: entry.from === "assistant" && Boolean(state.messages[entry.message?.parentId ?? entry.run?.promptId]?.continues),
+      unanswered: entry === waits,
+      answerer: this.shell.agentOf(this.input.agentId)?.name,
       canAct: !this.shell.readonly,
       online: this.client.link.isOpen,
       nameOf: (id) => this.shell.nameOf(id),
@@ -76,6 +88,15 @@ export class ConversationPage {
     this.menu.draw(state.conversation);
   };
 
+  /** A question that nobody answered and nobody is answering: the end of a fork, say. */
+  #unanswered(entries) {
+    const last = entries.at(-1);
+    const { runs } = this.client.state;
+    if (!last?.message || last.from !== "user" || last.message.continues) return null;
+    const asked = Object.values(runs).some((run) => run.promptId === last.message.id && (isLive(run) || run.status === "queued"));
+    return asked || Date.now() - last.at < UNANSWERED_MS ? null : last;
+  }
+
   #drawComposer(state) {
     const live = liveRuns(state);
     const mine = live.some((run) => run.agentId === this.input.agentId);
@@ -85,16 +106,16 @@ export class ConversationPage {
       const text = mine ? "Enter queues your message behind this answer. Esc stops it." : live.length ? "Esc stops the answer." : "Enter sends, Shift + Enter starts a new line.";
       if (hint.textContent !== text) hint.textContent = text;
     }
-    const runs = Object.values(state.runs).filter((run) => run.tokenUsage?.total && !run.superseded);
-    if (!runs.length) return;
-    const total = runs.reduce((sum, run) => sum + run.tokenUsage.total, 0);
-    const priced = runs.filter((run) => run.cost?.total !== null && run.cost?.total !== undefined);
-    const free = runs.every((run) => ["local", "scripted", "ollama"].includes(run.provider));
-    const cost = priced.length ? String(priced.reduce((sum, run) => sum + Number(run.cost.total), 0)) : null;
-    const agent = this.shell.agentOf(this.input.agentId);
-    const last = runs.at(-1).tokenUsage;
-    const context = agent?.contextWindow ? ((last.input + last.cacheRead + last.cacheWrite + last.output) / agent.contextWindow) * 100 : null;
-    this.input.usage = { tokenUsage: { total }, cost: { total: cost }, provider: free ? "local" : null, context };
+    const { tokens, cost, free } = spent(state);
+    if (tokens) this.input.usage = { tokenUsage: { total: tokens }, cost: { total: cost }, provider: free ? "local" : null, context: this.#context() };
+  }
+
+  /** How full the window of the model that would answer next is: what the last answer took in and gave out. */
+  #context() {
+    const last = this.client.messages.findLast((entry) => entry.run?.contextTokens)?.run;
+    if (!last) return null;
+    const window = last.agentId === this.input.agentId ? last.contextWindow : this.shell.agentOf(this.input.agentId)?.contextWindow;
+    return window ? { used: last.contextTokens, window } : null;
   }
 
   #drawRail(state) {
@@ -216,32 +237,105 @@ export class ConversationPage {
     this.input.addEventListener("prompt-agent", (event) => this.menu.change({ agentId: event.detail.agentId }, "The agent was not changed"));
   }
 
-  #act({ action, entry, value, fork, button }) {
+  #act({ action, entry, value, fork, button, call }) {
     switch (action) {
       case "copy":
         return this.#copy(entry);
       case "regenerate":
-        return this.#regenerate(entry, entry.run?.agentId ?? entry.message?.agentId);
+        return this.#regenerate(entry, entry.run?.agentId ?? entry.message?.agentId ?? this.input.agentId);
       case "regenerate-with":
         return this.#regenerateWith(entry, button);
       case "edit":
         return this.ask(value, { agentId: this.#agentAfter(entry), parentMessageId: entry.message.parentId, replaces: entry.message.id });
+      case "resume":
+        return this.#once(button, () => this.client.resumeStream(entry.run.id), "Not continued");
       case "continue":
-        return this.client.resumeStream(entry.run.id).catch((error) => this.shell.fail("Not continued", error));
+        return this.#once(button, () => this.client.continueAnswer(entry.message.id), "Not continued");
+      case "retry-tool":
+        return this.ask(`Try ${call.toolName} again.`, { agentId: entry.run?.agentId ?? entry.message?.agentId });
+      case "rate":
+        return this.#rate(entry.message, value);
+      case "more":
+        return this.#more(entry, button);
       case "resend":
         return this.client.resend(entry.pending.clientId).catch(() => {});
       case "discard":
         this.input.restore(entry.pending.text, entry.pending.files);
         return this.client.discard(entry.pending.clientId);
       case "branch":
-        return this.client.chooseBranch(fork, value);
+        return this.earlier.choose(fork, value);
       default:
         return null;
     }
   }
 
+  /** Asks the server once, however often the button is pressed meanwhile. */
+  async #once(button, ask, failure) {
+    if (button?.disabled) return;
+    if (button) button.disabled = true;
+    try {
+      await ask();
+    } catch (error) {
+      this.shell.fail(failure, error);
+      if (button) button.disabled = false;
+    }
+  }
+
+  /** Shown at once, and put back if the server refuses. */
+  async #rate(message, feedback) {
+    const show = (given) => this.client.dispatch({ type: "message.feedback", messageId: message.id, feedback: given });
+    const before = message.feedback ?? null;
+    const path = `/api/messages/${message.id}/feedback`;
+    show(feedback);
+    this.announcer.textContent = !feedback ? "Your rating is taken back." : feedback.comment ? "Your comment is kept." : `Rated as a ${feedback.rating} answer.`;
+    try {
+      if (feedback) await api("PUT", path, feedback);
+      else await api("DELETE", path);
+    } catch (error) {
+      show(before);
+      this.shell.fail("Not rated", error);
+    }
+  }
+
+  #more(entry, button) {
+    const items = [{ id: "link", label: "Copy a link to this message", icon: "external-link" }];
+    if (!this.shell.readonly) items.unshift({ id: "fork", label: "Fork into a new conversation", detail: "up to here", icon: "git-branch" });
+    this.#choose(button, "More", items, (item) => (item.id === "fork" ? this.#fork(entry) : this.#copyLink(entry)));
+  }
+
+  async #fork(entry) {
+    try {
+      const fork = await api("POST", `/api/conversations/${this.client.conversationId}/fork`, { messageId: entry.message.id });
+      location.assign(`/c/${fork.id}/`);
+    } catch (error) {
+      this.shell.fail("Not forked", error);
+    }
+  }
+
+  async #copyLink(entry) {
+    const done = await copyText(`${location.origin}/c/${this.client.conversationId}/#m-${entry.message.id}`);
+    this.shell.say(done ? { kind: "ok", title: "Link copied", text: "It opens for everyone who may read this conversation." } : { kind: "bad", title: "Not copied", text: "The browser did not allow it." });
+  }
+
+  /** A menu above a button of a message. */
+  #choose(button, label, items, choose) {
+    const menu = new Menu({ host: button.closest(".acts"), owner: button, label, choose, closed: () => button.removeEventListener("keydown", keys) });
+    const keys = (event) => menu.key(event);
+    menu.element.style.setProperty("--at", `${button.offsetLeft}px`);
+    button.addEventListener("keydown", keys);
+    menu.show(items);
+  }
+
+  /** The words of an answer; of one that was continued, all its parts. */
+  #words(entry) {
+    const { messages } = this.client.state;
+    const question = messages[entry.message?.parentId ?? entry.run?.promptId];
+    const before = entry.from === "assistant" && question?.continues ? this.client.messages.find((one) => one.message?.id === question.continues) : null;
+    return (before ? this.#words(before) : "") + entryText(entry);
+  }
+
   async #copy(entry) {
-    const done = await copyText(entryText(entry));
+    const done = await copyText(this.#words(entry));
     this.shell.say(done ? { kind: "ok", title: "Copied" } : { kind: "bad", title: "Not copied", text: "The browser did not allow it." });
   }
 
@@ -257,11 +351,8 @@ export class ConversationPage {
   }
 
   #regenerateWith(entry, button) {
-    const host = button.closest(".acts");
-    const menu = new Menu({ host, owner: button, label: "Answer with", choose: (item) => this.#regenerate(entry, item.id), closed: () => button.removeEventListener("keydown", keys) });
-    const keys = (event) => menu.key(event);
-    button.addEventListener("keydown", keys);
-    menu.show(agentItems([...this.shell.agents.values()].filter((agent) => agent.isAvailable !== false), entry.run?.agentId));
+    const items = agentItems([...this.shell.agents.values()].filter((agent) => agent.isAvailable !== false), entry.run?.agentId);
+    this.#choose(button, "Answer with", items, (item) => this.#regenerate(entry, item.id));
   }
 
   #regenerateLast() {
