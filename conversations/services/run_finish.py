@@ -54,6 +54,7 @@ def run_finish(
 ) -> None:
     """Ends the run at this epoch. Raises `RunFenced` when another owner has it."""
     last = _last_words(run, log, last_seq, ending)
+    run.context_tokens = final.step.usage.total if final is not None else None
     with transaction.atomic():
         _end(run, last, was=Run.Status.RUNNING, epoch=run.epoch)
         if final is not None:
