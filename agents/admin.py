@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
@@ -19,7 +19,7 @@ from agents.models import Agent, NewsFeed, ProviderEndpoint
 from agents.providers import all_specs, forget_specs, key_in_environment, known_keys, spec_hash, spec_of
 from agents.selectors import last_used
 from agents.services import agent_duplicate
-from workspaces.models import Role, User, Workspace
+from workspaces.staff import OperatorsOnly, Scoped, ScopedFilter
 
 
 class AgentChangeList(ChangeList):
@@ -43,15 +43,14 @@ class AgentChangeList(ChangeList):
 
 
 @admin.register(Agent)
-class AgentAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class AgentAdmin(Scoped, admin.ModelAdmin):  # type: ignore[type-arg]
     form = AgentForm
     change_form_template = "admin/agents/agent/change_form.html"
     list_display = ["shown_name", "workspace", "provider", "model", "available", "used", "is_active", "slug"]
-    # Only workspaces of agents that are listed: another one's name is not told.
     list_filter = [
         "is_active",
         "provider",
-        ("workspace", admin.RelatedOnlyFieldListFilter),
+        ("workspace", ScopedFilter),
         "is_premium",
         "rag_enabled",
         "reasoning",
@@ -61,7 +60,7 @@ class AgentAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_per_page = 50
     ordering = ["workspace__name", "name"]
     actions = ["duplicate", "activate", "deactivate"]
-    raw_id_fields = ["owner"]
+    autocomplete_fields = ["owner"]
     save_on_top = True
     fieldsets = [
         (
@@ -91,12 +90,7 @@ class AgentAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return AgentChangeList
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Agent]:
-        return _mine(super().get_queryset(request).filter(deleted_at__isnull=True), request, "workspace")
-
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name == "workspace":
-            kwargs["queryset"] = _mine(Workspace.objects.all(), request, "")
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+        return super().get_queryset(request).filter(deleted_at__isnull=True)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return ["workspace", "slug"] if obj is not None else []
@@ -145,27 +139,8 @@ class AgentAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         self.message_user(request, f"Switched {queryset.update(is_active=False)} off.", messages.SUCCESS)
 
 
-class OperatorsOnly(admin.ModelAdmin):  # type: ignore[type-arg]
-    """What holds for the whole instance is for its operators (superusers)."""
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return _is_operator(request)
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _is_operator(request)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return _is_operator(request)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _is_operator(request)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _is_operator(request)
-
-
 @admin.register(ProviderEndpoint)
-class ProviderEndpointAdmin(OperatorsOnly):
+class ProviderEndpointAdmin(OperatorsOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     form = EndpointForm
     list_display = ["label", "name", "wire", "base_url", "key", "is_enabled", "edited"]
     list_filter = ["is_enabled", "wire", "free"]
@@ -198,23 +173,9 @@ class ProviderEndpointAdmin(OperatorsOnly):
 
 
 @admin.register(NewsFeed)
-class NewsFeedAdmin(OperatorsOnly):
+class NewsFeedAdmin(OperatorsOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     form = FeedForm
     list_display = ["title", "category", "url", "is_active"]
     list_filter = ["category", "is_active"]
     list_editable = ["is_active"]
     search_fields = ["title", "url"]
-
-
-def _is_operator(request: HttpRequest) -> bool:
-    return bool(request.user.is_active and request.user.is_superuser)
-
-
-def _mine(rows: QuerySet[Any], request: HttpRequest, path: str) -> QuerySet[Any]:
-    """Operators see every workspace, other staff those whose admin or owner they are. `path` leads to it."""
-    if _is_operator(request):
-        return rows
-    mine = Workspace.objects.filter(
-        memberships__user=cast(User, request.user), memberships__role__in=[Role.ADMIN, Role.OWNER]
-    )
-    return rows.filter(**{f"{path}__in" if path else "pk__in": mine})

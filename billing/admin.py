@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import admin
 from django.db.models import Count, Q, QuerySet, Sum
@@ -14,7 +14,8 @@ from billing.forms import LABELS, PriceForm
 from billing.models import Attempt, PriceVersion
 from billing.prices import price_version_add
 from nexus_core.usage import pico_to_usd
-from workspaces.models import Role, User, Workspace
+from workspaces.models import User
+from workspaces.staff import Scoped, is_operator
 
 
 class NeverEdited(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -61,7 +62,7 @@ class PriceVersionAdmin(NeverEdited):
         ]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return bool(request.user.is_active and request.user.is_superuser)
+        return is_operator(request)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"source": f"entered by {request.user}", **super().get_changeform_initial_data(request)}
@@ -92,7 +93,8 @@ class PriceVersionAdmin(NeverEdited):
 
 
 @admin.register(Attempt)
-class AttemptAdmin(NeverEdited):
+class AttemptAdmin(Scoped, NeverEdited):
+    workspace_path = "workspace_id"
     change_list_template = "admin/billing/attempt/change_list.html"
     list_display = [
         "reserved_at",
@@ -126,16 +128,6 @@ class AttemptAdmin(NeverEdited):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
-        """Operators see every workspace, other staff those whose admin or owner they are."""
-        rows = super().get_queryset(request)
-        if request.user.is_superuser:
-            return rows
-        mine = Workspace.objects.filter(
-            memberships__user=cast(User, request.user), memberships__role__in=[Role.ADMIN, Role.OWNER]
-        )
-        return rows.filter(workspace_id__in=mine.values("pk"))
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         response = super().changelist_view(request, extra_context)

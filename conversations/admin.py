@@ -10,6 +10,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 
 from nexus_core.usage import Cost, pico_to_usd
+from workspaces.staff import Scoped, ScopedFilter, ScopedValues
 
 from .models import Conversation, Message, MessageFeedback, Run, Step, Task, ToolCall, Upload
 
@@ -18,7 +19,7 @@ admin.site.site_title = "Nexus"
 admin.site.index_title = "What there is"
 
 
-class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
+class ReadOnly(Scoped, admin.ModelAdmin):  # type: ignore[type-arg]
     """What happened is not edited."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -40,7 +41,7 @@ def link_to(view: str, label: object, *, query: str = "", args: list[Any] | None
 
 
 @admin.register(Conversation)
-class ConversationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ConversationAdmin(Scoped, admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = [
         "shown_title",
         "workspace",
@@ -51,7 +52,12 @@ class ConversationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         "message_count",
         "last_active_at",
     ]
-    list_filter = ["status", "visibility", "workspace", ("deleted_at", admin.EmptyFieldListFilter)]
+    list_filter = [
+        "status",
+        "visibility",
+        ("workspace", ScopedFilter),
+        ("deleted_at", admin.EmptyFieldListFilter),
+    ]
     search_fields = ["title", "id", "created_by__username", "agent_slug"]
     date_hierarchy = "created_at"
     ordering = ["-last_active_at"]
@@ -92,8 +98,9 @@ class ConversationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 @admin.register(Message)
 class MessageAdmin(ReadOnly):
+    workspace_path = "conversation__workspace"
     list_display = ["beginning", "role", "who", "conversation_link", "number", "superseded", "created_at"]
-    list_filter = ["role", "superseded", "conversation__workspace"]
+    list_filter = ["role", "superseded", ("conversation__workspace", ScopedFilter)]
     search_fields = ["content", "id", "conversation__title"]
     date_hierarchy = "created_at"
     ordering = ["-created_at"]
@@ -121,6 +128,8 @@ class MessageAdmin(ReadOnly):
 class MessageFeedbackAdmin(ReadOnly):
     """What people think of answers: where an agent does well, and where it does not and why."""
 
+    workspace_path = "message__conversation__workspace"
+
     list_display = [
         "rating",
         "agent",
@@ -133,9 +142,9 @@ class MessageFeedbackAdmin(ReadOnly):
     list_display_links = None
     list_filter = [
         "rating",
-        ("message__agent_slug", admin.AllValuesFieldListFilter),
+        ("message__agent_slug", ScopedValues),
         ("comment", admin.EmptyFieldListFilter),
-        "message__conversation__workspace",
+        ("message__conversation__workspace", ScopedFilter),
     ]
     search_fields = [
         "comment",
@@ -205,7 +214,7 @@ class RunAdmin(ReadOnly):
         "error_code",
         "created_at",
     ]
-    list_filter = ["status", "agent_slug", "provider", "error_code", "workspace"]
+    list_filter = ["status", "agent_slug", "provider", "error_code", ("workspace", ScopedFilter)]
     search_fields = [
         "id",
         "conversation__title",
@@ -259,8 +268,9 @@ class RunAdmin(ReadOnly):
 
 @admin.register(ToolCall)
 class ToolCallAdmin(ReadOnly):
+    workspace_path = "conversation__workspace"
     list_display = ["tool_name", "status", "conversation_link", "run", "duration", "created_at"]
-    list_filter = ["status", "tool_name", "conversation__workspace"]
+    list_filter = ["status", "tool_name", ("conversation__workspace", ScopedFilter)]
     search_fields = ["id", "tool_name", "call_id", "conversation__title", "error"]
     date_hierarchy = "created_at"
     ordering = ["-created_at"]
@@ -281,21 +291,21 @@ class ToolCallAdmin(ReadOnly):
 
 
 @admin.register(Task)
-class TaskAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class TaskAdmin(Scoped, admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ["title", "done", "due_on", "workspace", "created_by", "created_at"]
-    list_filter = ["done", "due_on", "workspace"]
+    list_filter = ["done", "due_on", ("workspace", ScopedFilter)]
     list_editable = ["done"]
     search_fields = ["title", "detail", "created_by__username"]
     ordering = ["done", "-created_at"]
     list_select_related = ["workspace", "created_by"]
-    raw_id_fields = ["conversation", "created_by"]
+    autocomplete_fields = ["conversation", "created_by"]
     readonly_fields = ["created_at"]
 
 
 @admin.register(Upload)
 class UploadAdmin(ReadOnly):
     list_display = ["name", "media_type", "size", "workspace", "user", "created_at"]
-    list_filter = ["media_type", "workspace"]
+    list_filter = ["media_type", ("workspace", ScopedFilter)]
     search_fields = ["name", "sha256", "id", "user__username"]
     ordering = ["-created_at"]
     list_select_related = ["workspace", "user"]

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.account.admin import EmailAddressAdmin
+from allauth.account.models import EmailAddress
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm
+from django.contrib.auth.models import Group
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
 from .models import ApiToken, Membership, ProviderKey, User, Workspace
 from .services import last_four, token_create, workspace_create
+from .staff import OperatorsOnly, Scoped, ScopedFilter, is_operator, staffed
 
 
 class PersonCreationForm(AdminUserCreationForm):  # type: ignore[type-arg]
@@ -22,14 +26,14 @@ class PersonCreationForm(AdminUserCreationForm):  # type: ignore[type-arg]
         fields = ("username", "email", "name")
 
 
-class MembershipInline(admin.TabularInline):  # type: ignore[type-arg]
+class MembershipInline(Scoped, admin.TabularInline):  # type: ignore[type-arg]
     model = Membership
     extra = 1
     autocomplete_fields = ["user"]
     readonly_fields = ["created_at"]
 
 
-class MembershipOfPersonInline(admin.TabularInline):  # type: ignore[type-arg]
+class MembershipOfPersonInline(Scoped, admin.TabularInline):  # type: ignore[type-arg]
     model = Membership
     extra = 0
     autocomplete_fields = ["workspace"]
@@ -37,15 +41,38 @@ class MembershipOfPersonInline(admin.TabularInline):  # type: ignore[type-arg]
 
 
 @admin.register(User)
-class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
+class PersonAdmin(Scoped, UserAdmin):  # type: ignore[type-arg]
+    """Staff who are no operators see the people of their workspaces, and change those who are nowhere else:
+    whoever may set a person's password or rights may act as that person everywhere."""
+
     add_form = PersonCreationForm
     list_display = ["username", "name", "email", "is_active", "is_staff", "last_login"]
-    list_filter = ["is_active", "is_staff", "is_superuser", "memberships__workspace", "memberships__role"]
+    list_filter = [
+        "is_active",
+        "is_staff",
+        "is_superuser",
+        ("memberships__workspace", ScopedFilter),
+        "memberships__role",
+    ]
     search_fields = ["username", "name", "email"]
     inlines = [MembershipOfPersonInline]
     fieldsets = (
         (None, {"fields": ("username", "password")}),
-        ("Person", {"fields": ("name", "email", "title", "about", "timezone", "theme", "shortcuts_enabled")}),
+        (
+            "Person",
+            {
+                "fields": (
+                    "name",
+                    "email",
+                    "title",
+                    "about",
+                    "timezone",
+                    "theme",
+                    "shortcuts_enabled",
+                    "notifications_enabled",
+                )
+            },
+        ),
         ("Rights here", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )
@@ -59,15 +86,63 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
         ),
     )
 
+    def scope(self, rows: QuerySet[Any], mine: QuerySet[Workspace]) -> QuerySet[Any]:
+        return rows.filter(pk__in=Membership.objects.filter(workspace__in=mine.values("pk")).values("user"))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        if is_operator(request):
+            return super().get_readonly_fields(request, obj)
+        return [
+            "is_active",
+            "is_staff",
+            "is_superuser",
+            "groups",
+            "user_permissions",
+            "last_login",
+            "date_joined",
+        ]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return is_operator(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and _only_mine(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # A list's action would delete without asking for each: it is for operators.
+        return super().has_delete_permission(request, obj) and (
+            is_operator(request) if obj is None else _only_mine(request, obj)
+        )
+
+
+def _only_mine(request: HttpRequest, person: User | None) -> bool:
+    if person is None or is_operator(request):
+        return True
+    elsewhere = person.memberships.exclude(workspace__in=staffed(request).values("pk"))
+    return not person.is_superuser and not elsewhere.exists()
+
 
 @admin.register(Workspace)
-class WorkspaceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class WorkspaceAdmin(Scoped, admin.ModelAdmin):  # type: ignore[type-arg]
+    workspace_path = "pk"
     list_display = ["name", "slug", "plan", "members", "allow_personal_keys", "created_at"]
     list_filter = ["plan", "allow_personal_keys"]
+    ordering = ["name"]
     search_fields = ["name", "slug"]
-    prepopulated_fields = {"slug": ["name"]}
     readonly_fields = ["created_at"]
     inlines = [MembershipInline]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return is_operator(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return is_operator(request)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return ["created_at"] if is_operator(request) else ["slug", "plan", "created_at"]
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
+        return {"slug": ["name"]} if is_operator(request) else {}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Workspace]:
         found: QuerySet[Workspace] = super().get_queryset(request)
@@ -89,10 +164,10 @@ class WorkspaceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(Membership)
-class MembershipAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class MembershipAdmin(Scoped, admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ["user", "workspace", "role", "created_at"]
     list_editable = ["role"]
-    list_filter = ["role", "workspace"]
+    list_filter = ["role", ("workspace", ScopedFilter)]
     list_select_related = ["user", "workspace"]
     search_fields = ["user__username", "user__name", "user__email", "workspace__name", "workspace__slug"]
     autocomplete_fields = ["user", "workspace"]
@@ -114,7 +189,7 @@ class TokenForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ApiTokenAdmin(Scoped, admin.ModelAdmin):  # type: ignore[type-arg]
     form = TokenForm
     list_display = [
         "name",
@@ -126,7 +201,7 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         "expires_at",
         "revoked_at",
     ]
-    list_filter = ["workspace", ("revoked_at", admin.EmptyFieldListFilter), "created_at"]
+    list_filter = [("workspace", ScopedFilter), ("revoked_at", admin.EmptyFieldListFilter), "created_at"]
     list_select_related = ["user", "workspace"]
     search_fields = ["name", "last_four", "user__username", "user__name"]
     autocomplete_fields = ["user", "workspace"]
@@ -206,10 +281,10 @@ class ProviderKeyForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(ProviderKey)
-class ProviderKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ProviderKeyAdmin(Scoped, admin.ModelAdmin):  # type: ignore[type-arg]
     form = ProviderKeyForm
     list_display = ["provider", "ending", "workspace", "of", "created_by", "created_at"]
-    list_filter = ["provider", "workspace", ("user", admin.EmptyFieldListFilter)]
+    list_filter = ["provider", ("workspace", ScopedFilter), ("user", admin.EmptyFieldListFilter)]
     list_select_related = ["workspace", "user", "created_by"]
     search_fields = ["provider", "workspace__name", "workspace__slug", "user__username"]
     autocomplete_fields = ["workspace", "user"]
@@ -234,3 +309,17 @@ class ProviderKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             obj.secret, obj.last_four = secret, last_four(secret)
             obj.created_by = request.user if isinstance(request.user, User) else None
         super().save_model(request, obj, form, change)
+
+
+# Packages of others register these without knowing of workspaces.
+admin.site.unregister([Group, EmailAddress])
+
+
+@admin.register(Group)
+class GroupsAdmin(OperatorsOnly, GroupAdmin):
+    """Groups carry rights that hold everywhere."""
+
+
+@admin.register(EmailAddress)
+class AddressAdmin(OperatorsOnly, EmailAddressAdmin):
+    """A verified address opens an account: operators only."""
