@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 from uuid import UUID, uuid4
 
-from django.db import connection
-from django.db.models import Field, Model, QuerySet
+from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Field, ForeignKey, Model, QuerySet, UUIDField
+from django.db.models.base import ModelState
 from django.db.models.expressions import DatabaseDefault
 from django.db.models.functions import Now
 
@@ -32,6 +34,11 @@ def _prepared(key: object, make: Callable[[], Any]) -> Any:
     if found is None:
         found = _known[key] = make()
     return found
+
+
+def here() -> BaseDatabaseWrapper:
+    """This thread's connection itself: the proxy `django.db.connection` looks it up at every attribute."""
+    return connections[DEFAULT_DB_ALIAS]
 
 
 def clock() -> str:
@@ -59,6 +66,9 @@ class Table(Generic[M]):
         self.name = model._meta.db_table
         self._fields: tuple[Field[Any, Any], ...] = tuple(model._meta.concrete_fields)
         self._attnames = [field.attname for field in self._fields]
+        self._ways = [_Way(field) for field in self._fields]
+        self._by_name = dict(zip(self._attnames, self._ways, strict=True))
+        self._key = self._fields.index(cast("Field[Any, Any]", model._meta.pk))
         self.width = len(self._fields)
         self.columns = ", ".join(f'"{self.name}"."{field.column}"' for field in self._fields)
         """All columns, for `SELECT` or `RETURNING`; `read` takes such a row."""
@@ -66,18 +76,19 @@ class Table(Generic[M]):
     def insert(self, *rows: M) -> None:
         """One INSERT. Unset fields with a database default, and automatic keys, are left to the database; a
         `Now()` is its clock; all rows must be alike in that. Raises what the database raises."""
-        kinds = [_kind(field, rows[0]) for field in self._fields]
-        given = [field for field, kind in zip(self._fields, kinds, strict=True) if kind == "%s"]
+        db = here()
+        kinds = [_kind(row_value) for row_value in map(rows[0].__dict__.get, self._attnames)]
+        if kinds[self._key] == "%s" and rows[0].__dict__[self._attnames[self._key]] is None:
+            kinds[self._key] = ""
         names, marks = _prepared((self.name, "".join(kinds)), lambda: self._insert_text(kinds))
-        values = [
-            field.get_db_prep_save(field.pre_save(row, True), connection) for row in rows for field in given
-        ]
+        given = [way for way, kind in zip(self._ways, kinds, strict=True) if kind == "%s"]
+        values = [way.parameter(way.field.pre_save(row, True), db) for row in rows for way in given]
         every = ", ".join([marks] * len(rows))
-        with connection.cursor() as cursor:
+        with db.cursor() as cursor:
             cursor.execute(f'INSERT INTO "{self.name}" ({names}) VALUES {every}', values)  # noqa: S608
         for row in rows:
             row._state.adding = False
-            row._state.db = connection.alias
+            row._state.db = db.alias
 
     def _insert_text(self, kinds: Sequence[str]) -> tuple[str, str]:
         chosen = [(f, k) for f, k in zip(self._fields, kinds, strict=True) if k]
@@ -86,32 +97,62 @@ class Table(Generic[M]):
 
     def read(self, values: Sequence[Any]) -> M:
         """The row of `columns` as an instance; further values behind them are left alone."""
-        converters = _prepared((self.name, "read"), lambda: _converters(self._fields))
-        found = list(values[: self.width])
-        for place, field_converters, column in converters:
+        db = here()
+        found = dict(zip(self._attnames, values, strict=False))
+        for place, field_converters, column in _prepared(
+            (self.name, "read"), lambda: _converters(self._fields)
+        ):
+            name = self._attnames[place]
             for convert in field_converters:
-                found[place] = convert(found[place], column, connection)
-        return self.model.from_db(connection.alias, self._attnames, found)
+                found[name] = convert(found[name], column, db)
+        # What `from_db` does, without asking every field for its default first.
+        row = self.model.__new__(self.model)
+        row._state = ModelState()
+        row._state.adding = False
+        row._state.db = db.alias
+        row.__dict__.update(found)
+        return row
 
     def assign(self, **values: Any) -> tuple[str, list[Any]]:
         """`("name" = %s, …)` of an UPDATE and its parameters, by attribute names."""
-        by_name: Mapping[str, Field[Any, Any]] = _prepared(
-            (self.name, "names"), lambda: {field.attname: field for field in self._fields}
-        )
-        fields = [by_name[name] for name in values]
+        db = here()
+        ways = [self._by_name[name] for name in values]
         return (
-            ", ".join(f'"{field.column}" = %s' for field in fields),
-            [
-                field.get_db_prep_save(value, connection)
-                for field, value in zip(fields, values.values(), strict=True)
-            ],
+            ", ".join(f'"{way.field.column}" = %s' for way in ways),
+            [way.parameter(value, db) for way, value in zip(ways, values.values(), strict=True)],
         )
 
 
-def _kind(field: Field[Any, Any], row: Model) -> str:
-    """How a field goes into an INSERT: left out (empty), the database's clock, or a value."""
-    value = row.__dict__.get(field.attname)
-    if isinstance(value, DatabaseDefault) or (value is None and field.primary_key):
+class _Way:
+    """How values of one field become parameters: as they are where `get_db_prep_save` would not change them."""
+
+    def __init__(self, field: Field[Any, Any]) -> None:
+        self.field = field
+        target = field.target_field if isinstance(field, ForeignKey) else field
+        self._plain = _PLAIN.get(type(target).__name__, ())
+        self._is_id = isinstance(target, UUIDField)
+
+    def parameter(self, value: Any, db: BaseDatabaseWrapper) -> Any:
+        if value is None or type(value) in self._plain:
+            return value
+        if self._is_id and type(value) is UUID:
+            return value if db.features.has_native_uuid_field else value.hex
+        return self.field.get_db_prep_save(value, db)
+
+
+_PLAIN: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("CharField", "SlugField", "TextField"), (str,)),
+    **dict.fromkeys(("PositiveIntegerField", "IntegerField", "BigIntegerField"), (int,)),
+    "BooleanField": (bool,),
+    "FloatField": (float,),
+}
+
+
+def _kind(value: Any) -> str:
+    """How a value goes into an INSERT: left out (empty), the database's clock, or as a parameter."""
+    if type(value) in (str, int, bool, UUID) or value is None:
+        return "%s"
+    if isinstance(value, DatabaseDefault):
         return ""
     return "now" if isinstance(value, Now) else "%s"
 
@@ -163,7 +204,7 @@ class Compiled(Generic[M]):
     def rows(self, *values: Any) -> list[tuple[M, list[Any]]]:
         """Every row with the values of its annotations."""
         sql, params = self.sql(*values)
-        with connection.cursor() as cursor:
+        with here().cursor() as cursor:
             cursor.execute(sql, params)
             found = cursor.fetchall()
         if not found:
