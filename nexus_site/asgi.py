@@ -24,6 +24,7 @@ from django.urls import path  # noqa: E402
 
 from conversations.engine.start import EngineHost  # noqa: E402
 from realtime.consumer import NexusConsumer  # noqa: E402
+from realtime.ending import hear_signals  # noqa: E402
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -48,6 +49,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             except SystemExit as refusal:
                 await send({"type": "lifespan.startup.failed", "message": str(refusal)})
                 return
+            hear_signals()
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
             await host.stop()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import orjson
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from ninja import Router
 
+from realtime.ending import ending
 from workspaces.access import Actor
 from workspaces.limits import limit_hit
 
@@ -116,14 +118,21 @@ def accepted(started: Started) -> dict[str, Any]:
 
 
 async def whole_run(actor: Actor, started: Started) -> HttpResponse:
-    """Waits for the run's end. Its chunks go into the answer as they are stored, unparsed."""
-    chunks: list[orjson.Fragment] = []
+    """Waits for the run's end. Its chunks go into the answer as they are stored, unparsed.
+
+    202 where it takes too long, or where this process stops: the run goes on.
+    """
+    reading = asyncio.ensure_future(_whole_log(started.run.pk))
+    ends = asyncio.ensure_future(ending().wait())
     try:
-        async with asyncio.timeout(MOST_WAIT_SECONDS):
-            async for _, wire in follow(started.run.pk, 0):
-                chunks.append(orjson.Fragment(wire))
-    except TimeoutError:
-        return answer(accepted(started), 202)
+        await asyncio.wait({reading, ends}, timeout=MOST_WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        if not reading.done():
+            return answer(accepted(started), 202)
+        chunks = reading.result()
+    finally:
+        reading.cancel()
+        ends.cancel()
+        await asyncio.gather(reading, ends, return_exceptions=True)
     run, message = await in_database(_ended, started.run)
     told = run_wire(run)
     return answer(
@@ -139,6 +148,10 @@ async def whole_run(actor: Actor, started: Started) -> HttpResponse:
             "error": told["error"],
         }
     )
+
+
+async def _whole_log(run_id: UUID) -> list[orjson.Fragment]:
+    return [orjson.Fragment(wire) async for _, wire in follow(run_id, 0)]
 
 
 def _ended(run: Run) -> tuple[Run, Message]:

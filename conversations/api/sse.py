@@ -16,6 +16,7 @@ from django.contrib.sessions.models import Session
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 
+from realtime.ending import ending
 from workspaces.access import Actor, Forbidden, NotFound
 from workspaces.models import ApiToken, Membership
 
@@ -58,12 +59,19 @@ async def events(actor: Actor, run_id: UUID, after: int) -> AsyncIterator[bytes]
     yield b": connected\n\n"
     chunks = follow(run_id, after)
     waiting: asyncio.Task[tuple[int, str] | None] | None = None
+    ends = asyncio.ensure_future(ending().wait())
     last_byte = last_check = monotonic()
     try:
         while True:
             if waiting is None:
                 waiting = asyncio.ensure_future(_next(chunks))
-            await asyncio.wait({waiting}, timeout=min(RIGHTS_SECONDS, PING_SECONDS))
+            await asyncio.wait(
+                {waiting, ends},
+                timeout=min(RIGHTS_SECONDS, PING_SECONDS),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if ends.done():  # this process stops: the reader comes back after its last seq
+                return
             now = monotonic()
             if now - last_check >= RIGHTS_SECONDS:
                 last_check = now
@@ -81,6 +89,7 @@ async def events(actor: Actor, run_id: UUID, after: int) -> AsyncIterator[bytes]
             last_byte = now
             yield f"id: {seq}\ndata: {wire}\n\n".encode()
     finally:
+        ends.cancel()
         if waiting is not None:
             waiting.cancel()
             with suppress(asyncio.CancelledError):
