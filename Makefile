@@ -1,13 +1,13 @@
 # What a person types. The work is done by scripts/ (each file says what it does), in the environment .venv.
 # PORT=8001 make run · ARGS="tests/core -k retry" make test · UPGRADE=1 make lock
 .DEFAULT_GOAL := help
-.PHONY: help install run test check bench lock format watch clean
+.PHONY: help install run test check bench bench-peers lock format watch clean
 
 PY := .venv/bin/python
 SETUP := @sh scripts/python -m scripts.setup
 
 help: ## This list
-	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
 
 install: ## Set up everything: Python environment, browser packages, page bundles
 	$(SETUP)
@@ -24,9 +24,13 @@ check: ## Format, lint, types, migrations, production settings, locks
 	$(SETUP) --no-browser
 	@exec $(PY) -m scripts.check
 
-bench: ## The benchmark
+bench: ## The benchmark, twelve minutes (ARGS=--quick: three; benchmarks/README.md)
 	$(SETUP)
 	@exec $(PY) -m benchmarks $(ARGS)
+
+bench-peers: ## Nexus beside other servers, installed on first use (ARGS=--open-webui: that one too, 7 GB)
+	$(SETUP)
+	@exec $(PY) -m benchmarks --peers $(ARGS)
 
 lock: ## Pin the dependencies anew (UPGRADE=1 moves them forward)
 	$(SETUP) --no-browser

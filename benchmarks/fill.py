@@ -17,10 +17,11 @@ FILL_SECONDS = 120
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """Session cookies, one per person, and the agent's id."""
+    """Session cookies, one per person, the agent's id, and a token of the first person."""
 
     cookies: Sequence[str]
     agent: str
+    token: str
 
 
 def fill(people: int, variables: Mapping[str, str]) -> Filled:
@@ -38,4 +39,4 @@ def fill(people: int, variables: Mapping[str, str]) -> Filled:
             f"the database could not be filled:\n{done.stderr.decode(errors='replace')[-4000:]}"
         )
     told = orjson.loads(done.stdout.splitlines()[-1])
-    return Filled(told["cookies"], told["agent"])
+    return Filled(told["cookies"], told["agent"], told["token"])

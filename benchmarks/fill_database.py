@@ -2,7 +2,7 @@
 
 The agent's provider is an OpenAI-compatible endpoint whose address stands in
 `BENCH_BASE_URL`, as a server on the own machine would be added in the admin. The last
-line of output is JSON: `{"cookies": […], "agent": slug}`.
+line of output is JSON: `{"cookies": […], "agent": slug, "token": the first one's}`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from django.test import Client  # noqa: E402
 
 from agents.models import Agent, ProviderEndpoint  # noqa: E402
 from workspaces.models import Role, User  # noqa: E402
-from workspaces.services import membership_set, workspace_create  # noqa: E402
+from workspaces.services import membership_set, token_create, workspace_create  # noqa: E402
 
 AGENT = "bench"
 
@@ -56,7 +56,9 @@ def main() -> None:
             cookies.append(
                 f"{settings.SESSION_COOKIE_NAME}={client.cookies[settings.SESSION_COOKIE_NAME].value}"
             )
-    print(orjson.dumps({"cookies": cookies, "agent": AGENT}).decode())
+    first = User.objects.get(username="bench0")
+    token = token_create(user=first, workspace=workspace, name="bench").text
+    print(orjson.dumps({"cookies": cookies, "agent": AGENT, "token": token}).decode())
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from scripts.services import die_with_parent
+
 STOP_SECONDS = 15.0
 
 
@@ -26,6 +28,15 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def send_queue(local_port: int, remote_port: int) -> int:
+    """Bytes that the system holds for a connection on loopback and could not yet deliver; 0 when it is gone."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[1].endswith(f":{local_port:04X}") and fields[2].endswith(f":{remote_port:04X}"):
+            return int(fields[4].split(":")[0], 16)
+    return 0
 
 
 class Process:
@@ -60,6 +71,10 @@ class Process:
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
+    def handles(self) -> int:
+        """Open files and sockets."""
+        return sum(1 for _ in Path(f"/proc/{self.pid}/fd").iterdir())
+
     def alive(self) -> bool:
         return self._popen.poll() is None
 
@@ -89,20 +104,25 @@ def running(
     *,
     folder: Path,
     core: set[int],
-    environment: Mapping[str, str] | None = None,
+    environment: Mapping[str, str | None] | None = None,
     answers: Callable[[], bool] | None = None,
     seconds: float = 60,
+    cwd: Path | None = None,
 ) -> Iterator[Process]:
-    """Starts `command` on `core`; inside the block it runs (and, with `answers`, answers)."""
+    """Starts `command` on `core`, in the checkout or in `cwd`, without what is None in `environment`; inside the block it runs (and, with `answers`, answers)."""
     log = folder / f"{name}.log"
+    variables = {**os.environ, **(environment or {})}
     with log.open("wb") as out:
         popen = subprocess.Popen(
             command,
-            cwd=Path(__file__).resolve().parent.parent,
-            env={**os.environ, **(environment or {})},
+            cwd=cwd or Path(__file__).resolve().parent.parent,
+            env={key: value for key, value in variables.items() if value is not None},
             stdin=subprocess.PIPE,
             stdout=out if answers else subprocess.PIPE,
             stderr=out,
+            # Ctrl-C reaches the benchmark alone, which ends everything; so does its own death (Linux).
+            start_new_session=True,
+            preexec_fn=die_with_parent(signal.SIGTERM),
         )
     os.sched_setaffinity(popen.pid, core)
     process = Process(name, popen, log)

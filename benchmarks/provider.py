@@ -6,8 +6,10 @@ the last message, so that it passes through any server in between:
     bench stream=7 chunks=5000 delay_us=0 first_us=0 together=1
 
 `delay_us` is the pace (0: as fast as the reader takes it), `first_us` the time until
-the first piece; `together` streams begin when that many of them were asked for. `GET /marks/7` tells when the request for stream 7 arrived and when
-its first piece left (µs of the shared clock) and how many pieces it sent.
+the first piece; `together` streams begin when that many of them were asked for (or the
+last was long in coming), paced ones spread over one step of the pace. `GET /marks/7` tells when the request for stream 7 arrived and when
+its first piece left (µs of the shared clock) and how many pieces it sent; `GET /cpu`
+what the provider itself took so far.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
+import time
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, cast
 
@@ -23,6 +26,7 @@ import orjson
 from .marks import mark, now_us
 
 PIECES_PER_WRITE = 64
+GATE_SECONDS = 20
 _ORDER = re.compile(r"bench stream=(\d+) chunks=(\d+) delay_us=(\d+) first_us=(\d+) together=(\d+)")
 _HEAD = (
     b'{"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1700000000,"model":"bench","choices":'
@@ -72,13 +76,24 @@ class Gate:
         self._waiting = 0
         self._open = asyncio.Event()
 
-    async def wait(self, together: int) -> None:
+    async def wait(self, together: int) -> int:
+        """The place in the queue, from 0. A server that does not let all through is not waited for longer."""
+        place = self._waiting
         self._waiting += 1
         mine = self._open
         if self._waiting >= together:
-            self._waiting, self._open = 0, asyncio.Event()
-            mine.set()
-        await mine.wait()
+            self._let_go()
+        try:
+            async with asyncio.timeout(GATE_SECONDS):
+                await mine.wait()
+        except TimeoutError:
+            if self._open is mine:
+                self._let_go()
+        return place
+
+    def _let_go(self) -> None:
+        self._open.set()
+        self._waiting, self._open = 0, asyncio.Event()
 
 
 class Connection(asyncio.Protocol):
@@ -128,6 +143,8 @@ class Connection(asyncio.Protocol):
         if method == "GET" and path.startswith("/marks/"):
             log = self.logs.get(int(path.rsplit("/", 1)[1]))
             self._json(asdict(log) if log else {})
+        elif method == "GET" and path == "/cpu":
+            self._json({"cpu_s": time.process_time()})
         elif method == "GET" and path.endswith("/models"):
             self._json({"object": "list", "data": [{"id": "bench", "object": "model"}]})
         elif method == "POST" and path.endswith("/chat/completions"):
@@ -161,7 +178,8 @@ class Connection(asyncio.Protocol):
             b"Transfer-Encoding: chunked\r\n\r\n"
         )
         if order.together > 1:
-            await self.gate.wait(order.together)
+            place = await self.gate.wait(order.together)
+            await asyncio.sleep(order.delay_us / 1e6 * place / order.together)
         if order.first_us:
             await asyncio.sleep(order.first_us / 1e6)
         role = b'[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}\n\n'

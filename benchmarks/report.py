@@ -1,74 +1,107 @@
-"""The table: what was measured beside what PERFORMANCE aims at, and what went wrong."""
+"""The tables: what was measured, and that beside what PERFORMANCE aims at."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from .marks import Faults
+from .results import Results
 from .stats import is_void, median, ratio, spread
+from .targets import BROADCAST, RELAY, TARGETS, Target, verdict
 
-REFERENCE = "bare relay"
-
-
-@dataclass(slots=True)
-class Results:
-    """All rounds: figures of a peer by name, one value per round; and figures measured once."""
-
-    rounds: dict[str, dict[str, list[float]]] = field(default_factory=dict)
-    once: dict[str, dict[str, float]] = field(default_factory=dict)
-    faults: dict[str, Faults] = field(default_factory=dict)
-
-    def add(self, peer: str, values: Mapping[str, float], faults: Faults) -> None:
-        mine = self.rounds.setdefault(peer, {})
-        for name, value in values.items():
-            mine.setdefault(name, []).append(value)
-        self.faults[peer] = self.faults.get(peer, Faults()) + faults
-
-    @property
-    def broken(self) -> int:
-        """How many pieces were lost, doubled, out of order or foreign, everywhere."""
-        return sum(faults.total for faults in self.faults.values())
+NAME, CELL = 47, 26
+WATCHED = ((20, 2), (5, 10), (1, 100))
+"""`(streams, viewers of each)`: few viewers cost so little that many streams are needed to see it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A row of the table.
-
-    `target` is an upper limit, or a lower one where `more_is_better`; it holds for the
-    value, or for the ratio to the bare relay where `relative`.
-    """
+    """A row. The bracket in a cell is the ratio to the group's reference, where `compared`."""
 
     name: str
     title: str
     unit: str
-    target: float | None = None
-    relative: bool = False
-    more_is_better: bool = False
     digits: int = 2
+    compared: bool = True
 
 
-FIGURES = (
-    Figure("ttft_p50_ms", "added time to first token, p50", "ms", 4),
-    Figure("ttft_p95_ms", "added time to first token, p95", "ms"),
-    Figure("ttft_there_ms", "  of it: until the provider has the request", "ms"),
-    Figure("cpu_run_ms", "CPU of a whole short message", "ms"),
-    Figure("full_1_per_s", "one stream at full speed", "chunks/s", 0.8, True, True, 0),
-    Figure("full_50_per_s", "fifty streams at full speed", "chunks/s", None, True, True, 0),
-    Figure("cpu_50_s", "CPU per 1,000 chunks, 50 paced streams", "s", 1.6, True, False, 4),
-    Figure("late_50_p99_ms", "lateness of a chunk, 50 paced streams, p99", "ms", 60),
-    Figure("wall_50", "time of 50 paced streams / ideal", "x", 1.1),
-    Figure("viewer_2_us", "cost of a second viewer, per frame", "µs", 20, digits=1),
-    Figure("viewer_10_us", "cost of each up to the 10th viewer", "µs", 20, digits=1),
-    Figure("viewer_100_us", "cost of each up to the 100th viewer", "µs", 20, digits=1),
-    Figure("late_100_to_1", "lateness with 100 viewers / with one, p99", "x", 1.5),
-    Figure("wire_ratio", "bytes on the wire / bytes of text, full speed", "x", 1.5),
-)
-WATCHED = ((20, 2), (5, 10), (1, 100))
-"""`(streams, viewers of each)`: few viewers cost so little that many streams are needed to see it."""
-ONCE = (
-    Figure("idle_kib", "memory of an idle logged-in socket", "KiB", 32, digits=1),
-    Figure("resident_mib", "memory after the first chat", "MiB", 180, digits=0),
+@dataclass(frozen=True, slots=True)
+class Group:
+    title: str
+    reference: str
+    figures: tuple[Figure, ...]
+
+
+GROUPS = (
+    Group(
+        "Relay: provider → server → client",
+        RELAY,
+        (
+            Figure("ttft_p50_ms", "added time to first token, p50", "ms"),
+            Figure("ttft_p95_ms", "added time to first token, p95", "ms"),
+            Figure("ttft_there_ms", "  of it: until the provider has the request", "ms"),
+            Figure("cpu_run_ms", "CPU of a whole short message", "ms"),
+            Figure("full_1_per_s", "one stream at full speed", "chunks/s", 0),
+            Figure("full_50_per_s", "fifty streams at full speed", "chunks/s", 0),
+            Figure("cpu_50_s", "CPU per 1,000 chunks, 50 streams, whole", "s", 4),
+            Figure("cpu_steady_50_s", "  without their starts and ends", "s", 4),
+            Figure("cpu_200_s", "CPU per 1,000 chunks, 200 streams, whole", "s", 4),
+            Figure("cpu_steady_200_s", "  without their starts and ends", "s", 4),
+            Figure("late_50_p50_ms", "added latency, 50 streams, p50", "ms"),
+            Figure("late_50_p99_ms", "added latency, 50 streams, p99", "ms"),
+            Figure("late_200_p50_ms", "added latency, 200 streams, p50", "ms"),
+            Figure("late_200_p99_ms", "added latency, 200 streams, p99", "ms"),
+            Figure("wall_50", "time of 50 streams / ideal", "x", 2, False),
+            Figure("wall_200", "time of 200 streams / ideal", "x", 2, False),
+            Figure("start_200_ms", "200 questions at once: until all are asked", "ms", 0),
+            Figure("capacity", "streams at 50 chunks/s in 1.1 x ideal", "", 0),
+            Figure("wire_ratio", "bytes on the wire / bytes of text, full speed", "x", 2, False),
+            Figure("generator_200", "load on the client's core, 200 streams", "", 2, False),
+        ),
+    ),
+    Group(
+        "Viewers",
+        RELAY,
+        (
+            Figure("viewer_2_us", "cost of a second viewer, per frame", "µs", 1),
+            Figure("viewer_10_us", "cost of each up to the 10th viewer", "µs", 1),
+            Figure("viewer_100_us", "cost of each up to the 100th viewer", "µs", 1),
+            Figure("late_100_to_1", "latency with 100 viewers / with one, p99", "x", 2, False),
+            Figure("asleep_p99", "one of 100 stops reading: p99 of the others", "x", 2, False),
+            Figure("asleep_grown_mib", "  memory until it is dropped", "MiB", 2, False),
+            Figure("asleep_code", "  dropped with", "", 0, False),
+        ),
+    ),
+    Group(
+        "Fan-out of 200-byte frames",
+        BROADCAST,
+        (
+            Figure("fan_100_per_s", "100 viewers, full speed", "deliveries/s", 0),
+            Figure("fan_1000_per_s", "1,000 viewers, full speed", "deliveries/s", 0),
+            Figure("fan_1000_p99_ms", "1,000 viewers x 10/s, p99", "ms"),
+        ),
+    ),
+    Group(
+        "Memory and storing",
+        RELAY,
+        (
+            Figure("idle_kib", "memory of an idle logged-in socket", "KiB", 1, False),
+            Figure("resident_mib", "memory after the first chat", "MiB", 0, False),
+            Figure("storing_share", "storing: share of the CPU, 50 streams", "", 2, False),
+            Figure("storing_statements", "storing: statements per flush", "", 1, False),
+            Figure("storing_row_us", "storing: CPU per row", "µs", 0, False),
+        ),
+    ),
+    Group(
+        "Two web processes and a worker, PostgreSQL, Redis",
+        RELAY,
+        (
+            Figure("crossing_p50_ms", "viewer on another process than the asker, p50", "ms"),
+            Figure("crossing_p99_ms", "viewer on another process than the asker, p99", "ms"),
+            Figure("crossing_asker_p50_ms", "the asker itself, p50", "ms"),
+        ),
+    ),
 )
 
 
@@ -87,75 +120,60 @@ def derived(values: dict[str, float]) -> dict[str, float]:
 
 
 def table(results: Results) -> str:
-    """The whole report as text."""
-    peers = list(results.rounds)
-    others = [peer for peer in peers if peer != REFERENCE]
-    width = 46
-    lines = ["", " " * width + "".join(f"{peer:>30}" for peer in peers) + f"{'target':>16}"]
-    for figure in FIGURES:
-        if not any(figure.name in results.rounds[peer] for peer in peers):
+    """The figures of all peers, group by group."""
+    lines: list[str] = []
+    for group in GROUPS:
+        names = {figure.name for figure in group.figures}
+        peers = [peer for peer, figures in results.rounds.items() if names & figures.keys()]
+        if not peers:
             continue
-        reference = results.rounds[REFERENCE].get(figure.name)
-        cells = [_cell(figure, results.rounds[peer].get(figure.name), reference, peer) for peer in peers]
-        lines.append(
-            f"{figure.title:<{width}}" + "".join(f"{cell:>30}" for cell in cells) + f"{_target(figure):>16}"
-        )
-    for figure in ONCE:
-        cells = []
-        for peer in peers:
-            value = results.once.get(peer, {}).get(figure.name)
-            cells.append("" if value is None else _number(figure, value) + _verdict(figure, value))
-        lines.append(
-            f"{figure.title:<{width}}" + "".join(f"{cell:>30}" for cell in cells) + f"{_target(figure):>16}"
-        )
-    lines += [
-        "",
-        "Median of the rounds; in brackets the median of the per-round ratios to the bare relay. ✓ ✗: target met or missed.",
-    ]
-    lines.append(
-        "Texts: " + "; ".join(f"{peer}: {_faults(results.faults[peer])}" for peer in [REFERENCE, *others])
-    )
+        peers.sort(key=lambda peer: peer != group.reference)
+        lines += ["", f"{group.title:<{NAME}}" + "".join(f"{peer:>{CELL}}" for peer in peers)]
+        for figure in group.figures:
+            if any(results.get(peer, figure.name) for peer in peers):
+                cells = [_cell(figure, group.reference, peer, results) for peer in peers]
+                lines.append(f"{figure.title:<{NAME}}" + "".join(f"{cell:>{CELL}}" for cell in cells))
+    lines += ["", "Median of the rounds; in brackets the median of the per-round ratios to the first column."]
+    lines.append("~: the first column varied by more than a quarter from round to round.")
+    lines.append("Texts: " + "; ".join(f"{peer}: {told(faults)}" for peer, faults in results.faults.items()))
+    lines += [f"Not measured: {what}: {why}" for what, why in results.unmeasured.items()]
     return "\n".join(lines)
 
 
-def _cell(
-    figure: Figure, values: Sequence[float] | None, reference: Sequence[float] | None, peer: str
-) -> str:
+def verdicts(results: Results, targets: Sequence[Target] = TARGETS) -> str:
+    """Target beside measured, met, missed or void; what was not measured is named at the end."""
+    lines = ["", f"{'Targets':<{NAME}}{'target':>24}{'measured':>12}"]
+    absent, count = [], dict.fromkeys(("met", "missed", "void"), 0)
+    for target in targets:
+        found = verdict(target, results)
+        if found.measured is None or found.state == "not measured":
+            absent.append(f"{target.title} {target.limit()}")
+            continue
+        count[found.state] += 1
+        sign = {"met": "✓ met", "missed": "✗ MISSED", "void": "~ void"}[found.state]
+        lines.append(f"{target.title:<{NAME}}{target.limit():>24}{found.measured:>12,.2f}  {sign}")
+    lines.append(", ".join(f"{number} {state}" for state, number in count.items()))
+    if absent:
+        lines.append("Not measured here: " + "; ".join(absent))
+    return "\n".join(lines)
+
+
+def _cell(figure: Figure, reference: str, peer: str, results: Results) -> str:
+    values = results.get(peer, figure.name)
     if not values:
         return ""
-    text = _number(figure, median(values))
-    if peer == REFERENCE:
-        return text + (f" (varies {spread(values):.0%})" if is_void(values) and len(values) > 1 else "")
-    measured = median(values)
-    if reference and len(reference) == len(values) and min(reference) > 0:
-        relative = ratio(values, reference)
-        text += f" ({relative:.2f}x)"
-        if figure.relative:
-            measured = relative
-            if is_void(reference) and len(reference) > 1:
-                return text + " void"
-    return text + _verdict(figure, measured)
+    text = f"{median(values):,.{figure.digits}f} {figure.unit}".rstrip()
+    compared = results.get(reference, figure.name)
+    if peer == reference:
+        return text + (f" ±{spread(values):.0%}" if len(values) > 1 and is_void(values) else "")
+    if figure.compared and len(compared) == len(values) and min(compared) > 0:
+        text += f" ({ratio(values, compared):.2f}x)"
+        if len(compared) > 1 and is_void(compared):
+            text += "~"
+    return text
 
 
-def _number(figure: Figure, value: float) -> str:
-    return f"{value:,.{figure.digits}f} {figure.unit}"
-
-
-def _verdict(figure: Figure, value: float) -> str:
-    if figure.target is None:
-        return ""
-    met = value >= figure.target if figure.more_is_better else value <= figure.target
-    return " ✓" if met else " ✗"
-
-
-def _target(figure: Figure) -> str:
-    if figure.target is None:
-        return ""
-    sign = "≥" if figure.more_is_better else "≤"
-    return f"{sign} {figure.target:g} {'x relay' if figure.relative else figure.unit}"
-
-
-def _faults(faults: Faults) -> str:
+def told(faults: Faults) -> str:
     if not faults.total:
         return "nothing lost, doubled or out of order"
     return f"{faults.lost} LOST, {faults.doubled} DOUBLED, {faults.disordered} OUT OF ORDER, {faults.foreign} FOREIGN"

@@ -7,6 +7,7 @@ figure, and a figure with faults is none.
 from __future__ import annotations
 
 import asyncio
+import time
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ PACE_US = 20_000
 """50 pieces a second, a quick model."""
 FIRST_US = 30_000
 """How long the provider thinks before its first piece in the scenarios that are paced."""
+STEADY_SHARE = 0.8
+"""Part of the streams' time, from their beginning, in which nothing starts or ends."""
 WATCHED_CHUNKS = 60
 WATCHED_SECONDS = 0.9
 """Shorter than the 1.2 s that so many pieces take, so that no end falls into it."""
@@ -50,6 +53,35 @@ async def provider_log(provider_url: str, stream: int) -> dict[str, int]:
     def get() -> dict[str, int]:
         with urllib.request.urlopen(f"{provider_url}/marks/{stream}", timeout=5) as answer:
             return dict(orjson.loads(answer.read()))
+
+    return await asyncio.to_thread(get)
+
+
+class Busy:
+    """How much of its core the load itself (this process and the provider) takes, 0-1.
+
+    A server cannot be shown to be slow by a client that is.
+    """
+
+    def __init__(self, provider_url: str) -> None:
+        self._url = provider_url
+        self._from = (0.0, 0.0)
+
+    async def _cpu(self) -> float:
+        return time.process_time() + (await provider_cpu(self._url))
+
+    async def begin(self) -> None:
+        self._from = (time.monotonic(), await self._cpu())
+
+    async def end(self) -> float:
+        at, cpu = self._from
+        return (await self._cpu() - cpu) / (time.monotonic() - at)
+
+
+async def provider_cpu(provider_url: str) -> float:
+    def get() -> float:
+        with urllib.request.urlopen(f"{provider_url}/cpu", timeout=5) as answer:
+            return float(orjson.loads(answer.read())["cpu_s"])
 
     return await asyncio.to_thread(get)
 
@@ -118,39 +150,56 @@ class Round:
                 content += order.chunks * WIDTH
             rates.append(chunks * streams / ((last_us - (first_us or 0)) / 1e6))
             if streams == 1:
-                self.figures.values["wire_ratio"] = received / content
+                self.figures.values["wire_ratio"] = (received - await self._constant()) / content
         self.figures.values[f"full_{streams}_per_s"] = percentile(rates, 0.5)
 
+    async def _constant(self) -> int:
+        """Bytes on the wire of a message that is hardly more than its frames."""
+        line, order = self.lines[0], self._streams.order(1)
+        line.clear()
+        await line.ask(order)
+        await line.ended(60)
+        self._check(line, order)
+        return line.socket.wire_bytes
+
     async def paced(self, streams: int, chunks: int) -> None:
-        """Many streams at a model's pace: CPU of the server per 1,000 pieces, and how late pieces come."""
+        """Many streams at a model's pace.
+
+        All are asked for at once and begin together, spread over one step of the pace: what many
+        starts at one moment cost is a figure of its own, not part of how late pieces come. CPU
+        per 1,000 pieces is of the whole messages, and without their starts and ends.
+        """
         lines = self.lines[:streams]
-        orders = [self._streams.order(chunks, PACE_US, FIRST_US) for _ in lines]
+        orders = [self._streams.order(chunks, PACE_US, FIRST_US, streams) for _ in lines]
         for line in lines:
             line.clear()
-        cpu = self.peer.process.cpu()
-        started_us = now_us()
-
-        async def one(line: Line, order: Order, wait: float) -> None:
-            await asyncio.sleep(wait)
-            await line.ask(order)
-            await line.ended(60)
-
-        # Spread over one step of the pace, as independent people would be.
-        await asyncio.gather(
-            *(
-                one(line, order, n * PACE_US / 1e6 / streams)
-                for n, (line, order) in enumerate(zip(lines, orders, strict=True))
-            )
-        )
-        wall = (now_us() - started_us) / 1e6
-        cpu = self.peer.process.cpu() - cpu
-        delays = [
-            delay for line, order in zip(lines, orders, strict=True) for delay in self._check(line, order)
-        ]
-        ideal = (chunks * PACE_US + FIRST_US) / 1e6
-        self.figures.values[f"cpu_{streams}_s"] = cpu / (streams * chunks / 1000)
-        self.figures.values[f"late_{streams}_p99_ms"] = percentile(delays, 0.99) / 1000
-        self.figures.values[f"wall_{streams}"] = wall / ideal
+        process, values = self.peer.process, self.figures.values
+        asked_us, cpu = now_us(), process.cpu()
+        busy = Busy(self._provider_url)
+        await asyncio.gather(*(line.ask(order) for line, order in zip(lines, orders, strict=True)))
+        await asyncio.gather(*(line.begun(60) for line in lines))
+        steady, since = process.cpu(), time.monotonic()
+        await busy.begin()
+        await asyncio.sleep((chunks * PACE_US / 1e6) * STEADY_SHARE)
+        steady, seconds = process.cpu() - steady, time.monotonic() - since
+        values[f"generator_{streams}"] = await busy.end()
+        await asyncio.gather(*(line.ended(120) for line in lines))
+        cpu = process.cpu() - cpu
+        delays: list[int] = []
+        logs = []
+        last_us = 0
+        for line, order in zip(lines, orders, strict=True):
+            pieces = line.pieces()
+            delays += self._check(line, order)
+            last_us = max(last_us, pieces[-1].at_us if pieces else 0)
+            logs.append(await provider_log(self._provider_url, order.stream))
+        ideal_us = chunks * PACE_US
+        values[f"cpu_{streams}_s"] = cpu / (streams * chunks / 1000)
+        values[f"cpu_steady_{streams}_s"] = steady / (streams * seconds * 1e6 / PACE_US / 1000)
+        values[f"late_{streams}_p50_ms"] = percentile(delays, 0.5) / 1000
+        values[f"late_{streams}_p99_ms"] = percentile(delays, 0.99) / 1000
+        values[f"wall_{streams}"] = (last_us - min(log["first_us"] for log in logs)) / ideal_us
+        values[f"start_{streams}_ms"] = (max(log["arrived_us"] for log in logs) - asked_us) / 1000
 
     async def watched(self, groups: Sequence[Sequence[Line]]) -> None:
         """Paced streams, one per group, all of a group watching; the first of each asks.

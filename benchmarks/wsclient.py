@@ -1,8 +1,9 @@
 """A raw WebSocket client: it stamps what arrives and parses it later.
 
 A library's receive loop costs more per frame than the servers that are measured
-here, so frames are cut from the bytes and kept; text is decoded after the clock
-was stopped. Pings are answered. No extension is offered, so nothing is compressed.
+here, so bytes are put on a tape with the moment they came; frames are cut from it
+when somebody looks, or when what somebody waits for is in it. Pings are answered.
+No extension is offered, so nothing is compressed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
@@ -19,6 +21,10 @@ import orjson
 from .marks import now_us
 
 TEXT, CLOSE, PING = 0x1, 0x8, 0x9
+SEAM = 95
+"""Bytes of one read that are looked at again with the next: longer than anything that is waited for."""
+TAPE_SECONDS = 5
+"""A ping may lie behind text on the tape: it is not left there for longer."""
 
 
 class Refused(Exception):
@@ -43,14 +49,24 @@ class Socket(asyncio.Protocol):
     """One open socket. `frames` holds everything that arrived since `forget()`."""
 
     def __init__(self) -> None:
-        self.frames: list[Frame] = []
         self.wire_bytes = 0
         self.close_code: int | None = None
+        self.answers: Mapping[bytes, bytes] = {}
+        """What a text frame is answered with, at once, where the protocol has pings of its own."""
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._frames: list[Frame] = []
+        self._tape: list[tuple[bytes, int]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._seam = b""
         self._buffer = bytearray()
         self._watches: list[_Watch] = []
         self._transport: asyncio.Transport | None = None
+
+    @property
+    def frames(self) -> list[Frame]:
+        self._cut()
+        return self._frames
 
     @classmethod
     async def open(
@@ -74,8 +90,16 @@ class Socket(asyncio.Protocol):
 
     # --- what can be done ---
 
+    @property
+    def port(self) -> int:
+        """Our own."""
+        assert self._transport is not None
+        return int(self._transport.get_extra_info("sockname")[1])
+
     def send(self, frame: Mapping[str, object]) -> None:
-        payload = orjson.dumps(frame)
+        self.send_text(orjson.dumps(frame))
+
+    def send_text(self, payload: bytes) -> None:
         key = os.urandom(4)
         masked = bytes(byte ^ key[i & 3] for i, byte in enumerate(payload))
         self._write(_header(TEXT, len(payload), masked=True) + key + masked)
@@ -89,6 +113,7 @@ class Socket(asyncio.Protocol):
             raise ConnectionError(f"the socket was closed with {self.close_code}")
         watch = _Watch(needles, asyncio.get_running_loop().create_future())
         self._watches.append(watch)
+        self._seam = b""
         try:
             async with asyncio.timeout(seconds):
                 return await watch.done
@@ -98,13 +123,26 @@ class Socket(asyncio.Protocol):
             raise TimeoutError(f"no {needles[0]!r} within {seconds:.0f} s; there came {told}") from None
 
     def forget(self) -> None:
-        self.frames = []
+        self._cut()
+        self._frames = []
         self.wire_bytes = 0
 
-    def pause(self) -> None:
-        """Stops reading, as a reader on a dead link does."""
+    def pause(self, buffer: int = 0) -> None:
+        """Stops reading, as a reader on a dead link does; with `buffer`, the system keeps but few bytes for it."""
         if self._transport is not None:
+            if buffer:
+                own = self._transport.get_extra_info("socket")
+                own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
             self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def cut(self) -> None:
+        """Goes without a word."""
+        if self._transport is not None:
+            self._transport.abort()
 
     async def close(self) -> None:
         if self._transport is not None:
@@ -119,6 +157,10 @@ class Socket(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self.opened.done():
+            self._cut()
+        if self._timer is not None:
+            self._timer.cancel()
         fault = ConnectionError(f"the socket was closed with {self.close_code}")
         if not self.opened.done():
             self.opened.set_exception(Refused(bytes(self._buffer[:200]).decode("latin-1")))
@@ -130,23 +172,49 @@ class Socket(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         at_us = now_us()
-        self._buffer += data
-        if not self.opened.done() and not self._shaken():
-            return
+        if not self.opened.done():
+            self._buffer += data
+            if not self._shaken():
+                return
+            data = bytes(self._buffer)
+            self._buffer.clear()
         self.wire_bytes += len(data)
-        buffer, start, size = self._buffer, 0, len(self._buffer)
-        while size - start >= 2:
-            length, head = buffer[start + 1] & 0x7F, 2
-            if length == 126:
-                length, head = int.from_bytes(buffer[start + 2 : start + 4], "big"), 4
-            elif length == 127:
-                length, head = int.from_bytes(buffer[start + 2 : start + 10], "big"), 10
-            end = start + head + length
-            if end > size or size - start < head:
-                break
-            self._frame(buffer[start], bytes(buffer[start + head : end]), at_us)
-            start = end
-        del buffer[:start]
+        self._tape.append((data, at_us))
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(TAPE_SECONDS, self._untape)
+        # A control frame comes alone: it is answered at once.
+        if data and data[0] & 0x08:
+            self._cut()
+        elif self._watches:
+            seen = self._seam + data
+            if any(needle in seen for watch in self._watches for needle in watch.needles):
+                self._cut()
+            self._seam = seen[-SEAM:]
+
+    def _untape(self) -> None:
+        self._timer = None
+        self._cut()
+
+    def _cut(self) -> None:
+        """Cuts what is on the tape into frames."""
+        if not self._tape:
+            return
+        tape, self._tape = self._tape, []
+        for data, at_us in tape:
+            self._buffer += data
+            buffer, start, size = self._buffer, 0, len(self._buffer)
+            while size - start >= 2:
+                length, head = buffer[start + 1] & 0x7F, 2
+                if length == 126:
+                    length, head = int.from_bytes(buffer[start + 2 : start + 4], "big"), 4
+                elif length == 127:
+                    length, head = int.from_bytes(buffer[start + 2 : start + 10], "big"), 10
+                end = start + head + length
+                if end > size or size - start < head:
+                    break
+                self._frame(buffer[start], bytes(buffer[start + head : end]), at_us)
+                start = end
+            del buffer[:start]
 
     def _shaken(self) -> bool:
         end = self._buffer.find(b"\r\n\r\n")
@@ -163,9 +231,11 @@ class Socket(asyncio.Protocol):
 
     def _frame(self, first: int, payload: bytes, at_us: int) -> None:
         kind = first & 0x0F
-        if kind == TEXT:
+        if kind == TEXT and payload in self.answers:
+            self.send_text(self.answers[payload])
+        elif kind == TEXT:
             frame = Frame(payload, at_us)
-            self.frames.append(frame)
+            self._frames.append(frame)
             if self._watches:
                 self._tell(frame)
         elif kind == PING:

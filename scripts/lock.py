@@ -23,6 +23,9 @@ PLAN: tuple[tuple[str, bool, tuple[str, ...], str | None], ...] = (
     ("dev", True, ("bootstrap", "dev"), "base"),
     ("bootstrap", False, ("bootstrap",), "base"),
     ("assets", False, ("assets",), None),
+    ("peer-chainlit", False, ("peer-chainlit",), None),
+    ("peer-litellm", False, ("peer-litellm",), None),
+    ("peer-open-webui", False, ("peer-open-webui",), None),
 )
 
 
