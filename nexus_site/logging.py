@@ -42,6 +42,15 @@ MOST_TEXT = 300
 """Characters of a fault's own words that are kept."""
 SAY_WHAT_THEY_GOT = frozenset({"ValueError", "LookupError", "DataError", "IntegrityError", "ProviderFault"})
 """Errors that quote what they were given: with their subclasses, only their names are logged."""
+STORE_AWAY = frozenset(
+    {
+        "django.db.utils.InterfaceError",
+        "django.db.utils.OperationalError",
+        "redis.exceptions.ConnectionError",
+        "redis.exceptions.TimeoutError",
+    }
+)
+"""A store that does not answer: where that was noticed says nothing, so it is one line (`fault`) without frames."""
 MASK = "[secret]"
 
 _SECRETS = re.compile(
@@ -96,7 +105,10 @@ def add_exception(_: Any, __: str, event: EventDict) -> EventDict:
     if isinstance(info, BaseException):
         info = (type(info), info, info.__traceback__)
     if isinstance(info, tuple) and info[1] is not None:
-        event["exception"] = fault_text(info[1])
+        if STORE_AWAY & {f"{cls.__module__}.{cls.__qualname__}" for cls in type(info[1]).__mro__}:
+            event["fault"] = fault_text(info[1]).splitlines()[-1]
+        else:
+            event["exception"] = fault_text(info[1])
     return event
 
 

@@ -17,6 +17,7 @@ from typing import Any, cast
 import orjson
 from channels.consumer import AsyncConsumer
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from pydantic import ValidationError
 
 from nexus_core.errors import UNEXPECTED_MESSAGE, NexusError
@@ -101,6 +102,12 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
         except NexusError as refusal:
             log.info("socket refused: %s", refusal.code)
             await self.base_send({"type": "websocket.close", "code": CLOSE_LOGIN})
+            return False
+        except (OperationalError, InterfaceError) as fault:
+            # Not a refusal, which would send people to the login: they come back in a moment.
+            log.warning("socket turned away: the database is away (%s)", type(fault).__name__)
+            await self.base_send({"type": "websocket.accept"})
+            await self.base_send({"type": "websocket.close", "code": CLOSE_RESTART})
             return False
         bind_actor(self.actor)
         offered = self.scope.get("subprotocols") or []

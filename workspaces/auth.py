@@ -25,6 +25,7 @@ from django.utils import timezone
 
 from .access import Actor, Forbidden, NotFound, Unauthorized, actor_for
 from .context import bind_actor
+from .database import in_database
 from .models import ApiToken, User
 from .origin import origin_allowed
 from .secrets import digest
@@ -163,7 +164,7 @@ async def authenticate_scope(scope: dict[str, Any]) -> Actor:
         Forbidden: the cookie came from another origin, or the person is in no workspace.
         NotFound: `?workspace=` names one this person is not in.
     """
-    return await sync_to_async(_scope_actor)(scope)
+    return await in_database(_scope_actor, scope)
 
 
 def _scope_actor(scope: dict[str, Any]) -> Actor:

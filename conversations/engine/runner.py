@@ -9,11 +9,14 @@ another owner goes on from the last completed step.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
+
+from django.db import InterfaceError, OperationalError
 
 from agents.services import build_agent
 from billing.meter import DbMeter, attempts_settle_orphans, attempts_total
@@ -48,6 +51,9 @@ from .recorder import Recorder, Ticker
 from .titling import title_by_agent
 
 log = logging.getLogger(__name__)
+
+DATABASE_AWAY = (OperationalError, InterfaceError)
+"""No fault of the run: it is given up and goes on with its next owner, when there is a database again."""
 
 TOO_OFTEN = (
     "This run ended with its server {n} times and was given up. What was written is kept; "
@@ -138,7 +144,7 @@ class Runner:
         if given is not None and given.prepared is not None:
             prepared = given.prepared
         else:
-            prepared = await in_database(self._prepare, run_id, given)
+            prepared = await self._claimed(run_id, given)
         if prepared is None:
             return
         failpoint("after_claim")
@@ -185,9 +191,28 @@ class Runner:
         except asyncio.CancelledError:
             await self._give_up_lease(run, recorder)
             raise
+        except DATABASE_AWAY as fault:
+            log.warning("the database is away (%s); the next owner goes on", type(fault).__name__)
+            await self._give_up_lease(run, recorder)
         except Exception as fault:
             log.exception("the run failed in the runner")
             await self._end_by_fault(run, recorder, fault)
+
+    async def _claimed(self, run_id: UUID, given: Handover | None) -> Prepared | None:
+        """The claim, or None when the run is not to be had. A stop that comes meanwhile gives it up again:
+        the thread that claims cannot be called back."""
+        claiming = asyncio.ensure_future(in_database(self._prepare, run_id, given))
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            with contextlib.suppress(Exception):
+                prepared = await claiming
+                if prepared is not None:
+                    await in_database(_release, run_id, prepared.claim.run.epoch)
+            raise
+        except DATABASE_AWAY as fault:
+            log.warning("no claim: the database is away (%s)", type(fault).__name__)
+            return None
 
     def prepare(self, given: Handover) -> None:
         """In the database thread that started the run: everything it needs, without another crossing."""
@@ -359,6 +384,8 @@ class Runner:
             )
         except RunFenced:
             log.info("another owner has this run")
+        except DATABASE_AWAY as fault:
+            log.warning("the database is away (%s); the next owner ends the run", type(fault).__name__)
         except Exception:
             log.exception("run %s cannot be ended; the sweeper gives it to another owner", run.pk)
 
@@ -366,11 +393,14 @@ class Runner:
         """Stores what is there and lets another owner begin at once."""
         try:
             async with asyncio.timeout(5):
-                await recorder.flush()
+                with contextlib.suppress(
+                    *DATABASE_AWAY
+                ):  # what is not stored is written again by the next owner
+                    await recorder.flush()
                 failpoint("before_release")
                 await in_database(_release, run.pk, run.epoch)
                 failpoint("after_release")
-        except (RunFenced, TimeoutError):
+        except (RunFenced, TimeoutError, *DATABASE_AWAY):
             pass
 
 

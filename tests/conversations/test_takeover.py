@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 
 import pytest
+from django.db import OperationalError
 from django.db.models import Sum
 
 from billing.models import Attempt
 from conversations.database import in_database
-from conversations.engine import pace
+from conversations.engine import pace, port
+from conversations.engine.journal import DbJournal
 from conversations.models import Run
 from conversations.services.run_start import run_start
-from nexus_core.messages import TextPart
+from nexus_core.messages import TextPart, ToolCallPart
 from nexus_core.providers.base import Stop, TextDelta
+from nexus_core.tools import tool
 from nexus_core.usage import Usage
 from workspaces.access import Actor
 
@@ -24,6 +29,16 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 async def begin(actor: Actor, text: str = "Hello"):
     return await in_database(run_start, actor=actor, agent_id="demo-agent", input_=text)
+
+
+@tool
+async def note(text: str) -> str:
+    """Notes something."""
+    return text
+
+
+def calls() -> list[Stop]:
+    return [Stop("tool_calls", (ToolCallPart("c1", "note", {"text": "x"}),), Usage(input=1, output=1))]
 
 
 async def _nothing(*args: object) -> None:
@@ -68,3 +83,45 @@ def test_it_notices_a_lost_owner_within_the_lease_and_five_seconds(settings, lea
     assert pace.sweep() <= 3 and pace.queued_grace() <= 2
     # A worker that died before its claim: the delivery is idle, then looked for, jittered, by one worker.
     assert pace.redelivery() * 1.32 < lease + 5
+
+
+async def test_it_goes_on_with_another_owner_when_the_database_fails_in_the_middle(
+    engine, alice, plays, monkeypatch
+):
+    """A database that restarts is no fault of the run: it must not end as failed."""
+    plays([TextDelta("Half "), *calls()], "done", [TextDelta("Half "), *calls()], "done", tools=[note])
+    store, failed = DbJournal._store_step, []
+
+    def fails_once(self, *args):
+        if not failed:
+            failed.append(True)
+            raise OperationalError("terminating connection due to administrator command")
+        return store(self, *args)
+
+    monkeypatch.setattr(DbJournal, "_store_step", fails_once)
+    started = await begin(alice)
+    chunks = await chunks_of(started.run.pk)
+    assert failed and last_status(chunks) == "complete"
+    statuses = [chunk["data"]["status"] for _, chunk in chunks if chunk["type"] == "metadata"]
+    assert "resumed" in statuses and (await reloaded(started.run)).epoch == 2
+
+
+async def test_it_gives_up_a_claim_that_was_made_while_the_process_stopped(engine, alice, plays, monkeypatch):
+    """The thread that claims cannot be called back; its lease must not be waited for."""
+    plays("never asked")
+    prepare, claiming = engine.runner._prepare, threading.Event()
+
+    def slowly(*args):
+        claiming.set()
+        time.sleep(0.2)
+        return prepare(*args)
+
+    monkeypatch.setattr(engine.runner, "_prepare", slowly)
+    port.use(None)  # nobody else takes it
+    started = await begin(alice)
+    task = asyncio.create_task(engine.runner.execute(started.run.pk))
+    await asyncio.to_thread(claiming.wait, 5)
+    task.cancel()
+    await asyncio.wait({task})
+    run = await reloaded(started.run)
+    assert (run.status, run.epoch, run.heartbeat_at) == ("running", 1, None)

@@ -7,8 +7,9 @@ import logging
 import threading
 
 import pytest
+import redis
 import structlog
-from django.db import IntegrityError
+from django.db import IntegrityError, OperationalError
 from django.test import AsyncClient
 
 from conversations.database import in_database
@@ -245,3 +246,17 @@ async def _line(written, event):
         while not (found := written.of(event=event)):
             await asyncio.sleep(0.01)
     return found[-1]
+
+
+def test_a_store_that_is_away_is_one_line_without_frames(written):
+    for fault in (redis.exceptions.ConnectionError("closed by server"), OperationalError("terminating")):
+        try:
+            raise fault
+        except Exception:
+            log.warning("away", exc_info=True)
+    lines = [line for line in written.of() if line["event"] == "away"]
+    assert [line["fault"].rsplit(".", 1)[-1] for line in lines] == [
+        "ConnectionError: closed by server",
+        "OperationalError: terminating",
+    ]
+    assert not any("exception" in line for line in lines)

@@ -7,8 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
+from workspaces import auth
 from workspaces.access import Actor
 from workspaces.database import in_database
 from workspaces.models import ApiToken, SocketTicket, User
@@ -167,3 +169,20 @@ async def test_it_lets_a_read_only_token_watch_and_not_write(connect: Connect, a
     await socket.ask({"type": "ping"}, "pong")
     error = await socket.ask({"type": "activity.broadcast", "activityType": "x"}, "error")
     assert error["code"] == "forbidden"
+
+
+async def test_it_sends_people_away_for_a_moment_while_the_database_is_away(
+    connect: Connect, alice: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not a refusal: a client that is refused asks for the login, one that is closed with 4012 comes back."""
+
+    def away(scope: object) -> Actor:
+        raise OperationalError("the connection is closed")
+
+    token = await token_of(alice)
+    monkeypatch.setattr(auth, "_scope_actor", away)
+    communicator = communicator_for(token=token)
+    accepted, _ = await communicator.connect()
+    assert accepted
+    closed = await communicator.receive_output(5)
+    assert (closed["type"], closed["code"]) == ("websocket.close", 4012)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
+import threading
 from typing import Any
 
 from django.conf import settings
@@ -12,6 +14,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 from conversations.engine.start import EngineHost
 from conversations.probes import probes
+
+END_SECONDS = 9.0
+"""After a SIGTERM. What has not been handed over by then is taken over like that of a worker that died."""
 
 
 class Command(BaseCommand):
@@ -27,8 +32,15 @@ class Command(BaseCommand):
     async def _work(self) -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
+
+        def end() -> None:
+            stop.set()
+            last_resort = threading.Timer(END_SECONDS, os._exit, (0,))
+            last_resort.daemon = True
+            last_resort.start()
+
         for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, stop.set)
+            loop.add_signal_handler(name, end)
         host = EngineHost("worker")
         await host.start()
         try:
