@@ -137,7 +137,8 @@ class Link:
             code, was_live = await self._live_once()
             if was_live and self._clock.monotonic() - began >= STEADY_SECONDS:
                 self._failures = 0
-            self.last_code = code
+            if was_live:
+                self.last_code = code
             self._reject(
                 refusal("frame_too_large", "This message is too long to send.")
                 if code == TOO_LARGE
