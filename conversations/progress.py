@@ -109,7 +109,7 @@ def _ended(last: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **last,
         "percentage": 100.0 if complete else last["percentage"],
-        "estimatedTimeRemaining": 0 if complete else None,
+        "estimatedTimeRemaining": 0.0 if complete else None,
         "tokensUsed": (data.get("tokenUsage") or {}).get("total", last["tokensUsed"]),
         "cost": (data.get("cost") or {}).get("total"),
     }
@@ -168,7 +168,7 @@ def estimated_completion(agents: Sequence[Mapping[str, Any]], now: datetime) -> 
     if not left or None in left:
         return None
     try:
-        return instant(now + timedelta(milliseconds=max(left)))
+        return instant(now + timedelta(seconds=max(left)))
     except OverflowError:  # a tool that says it takes for ever
         return None
 

@@ -14,14 +14,14 @@ from .schemas import Instant, Money, RunStatus
 Percentage = Annotated[
     float | None, Field(ge=0, le=100, description="Null while nobody knows; it never falls.")
 ]
-Milliseconds = Annotated[int | None, Field(ge=0, description="Milliseconds; null when it is not known.")]
+Seconds = Annotated[float | None, Field(ge=0, description="Seconds; null when it is not known.")]
 
 
 class Measures(Wire):
     percentage: Percentage
     current_step: int | None = Field(description="Model calls that are complete, or an agent's own count.")
     total_steps: int | None = Field(description="Null unless the agent told it.")
-    estimated_time_remaining: Milliseconds
+    estimated_time_remaining: Seconds
     tokens_used: int | None
     cost: Money
 
@@ -44,7 +44,7 @@ class ToolProgress(Wire):
     percentage: Percentage
     current_step: int | None
     total_steps: int | None
-    estimated_time_remaining: Milliseconds
+    estimated_time_remaining: Seconds
     message: str | None
 
 

@@ -17,7 +17,8 @@ CHUNK_EXAMPLES: tuple[Chunk, ...] = (
 METADATA = {
     "started": "seq 1 of every run: `runId`, `conversationId`, `agentId`, `messageId`; of a resumed one also `resumedFrom`, "
     "`fromStep` (how many completed steps it goes on from) and `damaged: true` when a checkpoint could not be used",
-    "progress": "how far it is: `percentage`, `currentStep`, `totalSteps`, `estimatedTimeRemaining`, `tokensUsed`, `cost`",
+    "progress": "how far it is: `percentage`, `currentStep`, `totalSteps`, `estimatedTimeRemaining` (seconds), "
+    "`tokensUsed`, `cost`, perhaps `message`; null where nobody knows. With `toolId` it is about that call, else about the run",
     "retrying": "a provider request failed and is made again after `delayMs`: `attempt`, `code`",
     "fallback": "another model goes on: `provider`, `model`",
     "waiting": "the tool call `toolId` waits for a person",

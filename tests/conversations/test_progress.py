@@ -70,7 +70,7 @@ async def test_it_tells_how_far_a_run_and_its_tools_are_while_they_work(engine, 
     assert (working["percentage"], working["currentStep"], working["estimatedTimeRemaining"]) == (
         75.0,
         3,
-        2000,
+        2.0,
     )
     assert "history" not in now
     gate.set()
@@ -201,14 +201,14 @@ def test_it_never_divides_by_zero_and_never_promises_too_much(percentages):
 def test_it_says_when_all_will_be_done_only_if_all_know():
     now = datetime(2026, 11, 21, tzinfo=UTC)
 
-    def agent(status: str, left: int | None) -> dict:
+    def agent(status: str, left: float | None) -> dict:
         return {"status": status, "estimatedTimeRemaining": left}
 
     assert estimated_completion([], now) is None
     assert estimated_completion([agent("complete", 0)], now) is None
     assert (
-        estimated_completion([agent("running", 1000), agent("running", 5000)], now)
+        estimated_completion([agent("running", 1.0), agent("running", 5.0)], now)
         == "2026-11-21T00:00:05.000Z"
     )
-    assert estimated_completion([agent("running", 1000), agent("running", None)], now) is None
+    assert estimated_completion([agent("running", 1.0), agent("running", None)], now) is None
     assert estimated_completion([agent("running", 10**18)], now) is None

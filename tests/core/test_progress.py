@@ -117,9 +117,9 @@ def test_it_reckons_the_remaining_time_from_the_pace_and_never_divides_by_zero()
     progress.begin()
     assert progress.of_report(Report(percentage=0)).fields["estimatedTimeRemaining"] is None
     now[0] = 130.0
-    assert progress.of_report(Report(percentage=75)).fields["estimatedTimeRemaining"] == 10_000
-    assert progress.of_report(Report(remaining_seconds=4)).fields["estimatedTimeRemaining"] == 4_000
-    assert progress.of_report(Report(percentage=100)).fields["estimatedTimeRemaining"] == 0
+    assert progress.of_report(Report(percentage=75)).fields["estimatedTimeRemaining"] == 10.0
+    assert progress.of_report(Report(remaining_seconds=4)).fields["estimatedTimeRemaining"] == 4.0
+    assert progress.of_report(Report(percentage=100)).fields["estimatedTimeRemaining"] == 0.0
     assert progress.at_step(7).fields["currentStep"] == 7
 
 

@@ -1,8 +1,8 @@
 """Progress: how far a run, or one of its tool calls, has come [G1].
 
 Whoever knows says so with `context.progress(percentage=40)`; nobody guesses. What is
-told is a `progress` chunk with all fields of the contract, null where unknown. A
-percentage never falls. Without `toolId` a chunk is about the run, with it about that call.
+told is a `progress` chunk with all fields of the contract, null where unknown, the
+remaining time in seconds. A percentage never falls. Without `toolId` a chunk is about the run, with it about that call.
 """
 
 from __future__ import annotations
@@ -138,22 +138,22 @@ class Progress:
                 "percentage": None if known.percentage is None else round(known.percentage, 1),
                 "currentStep": current_step,
                 "totalSteps": known.total_steps,
-                "estimatedTimeRemaining": self._remaining_ms(known),
+                "estimatedTimeRemaining": self._remaining(known),
                 "tokensUsed": self.usage.total,
                 "cost": pico_to_usd(self.cost.total),
                 **({"message": known.message} if known.message else {}),
             },
         )
 
-    def _remaining_ms(self, known: _Known) -> int | None:
-        """What was told; else, after a first part is done, the rest at the same pace."""
+    def _remaining(self, known: _Known) -> float | None:
+        """Seconds: what was told; else, after a first part is done, the rest at the same pace."""
         told = known.remaining_seconds
         if told is not None and math.isfinite(told):
-            return round(max(told, 0) * 1000)
+            return round(max(float(told), 0.0), 1)
         if not known.percentage:
             return None
         elapsed = self.now() - known.since
-        return round(elapsed * (100 - known.percentage) / known.percentage * 1000)
+        return round(elapsed * (100 - known.percentage) / known.percentage, 1)
 
 
 def _percentage(value: float | None) -> float | None:

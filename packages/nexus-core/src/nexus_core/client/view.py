@@ -196,7 +196,7 @@ class RunView:
                 self.agent_id = data.get("agentId") or self.agent_id
                 self.prompt_id = data.get("questionId") or self.prompt_id
                 self.answer_id = data.get("messageId") or self.answer_id
-            case "progress":
+            case "progress" if not data.get("toolId"):  # those with one are about a tool call
                 self.progress = data
             case "retrying":
                 self.notice = {"status": status, **data}
