@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from realtime.wire import Wire
 
@@ -76,7 +76,7 @@ class ConversationNew(Wire):
     visibility: Visibility = "workspace"
     model: str = ""
     shared_with: list[UUID] = Field(default_factory=list, max_length=500)
-    temporary: bool = Field(
+    temporary: StrictBool = Field(
         default=False, description="The caller's alone, in no list, and removed a day after its last message."
     )
 

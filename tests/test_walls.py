@@ -14,7 +14,7 @@ from django.http import HttpResponse
 from django.test import AsyncClient
 
 from conversations.database import in_database
-from conversations.models import ToolCall
+from conversations.models import ToolCall, Upload
 from conversations.services.conversations import conversation_create, conversation_delete
 from conversations.services.files import upload_create
 from conversations.services.run_finish import run_end_unstarted
@@ -84,13 +84,16 @@ def build(alice: Actor) -> dict[str, str]:
     deleted = conversation_create(actor=alice, title="gone")
     conversation_delete(actor=alice, conversation_id=deleted.pk)
     token = token_create(user=alice.user, workspace=alice.workspace, name="hers")
+    file = upload_create(actor=alice, name="a.png", data=PNG)
+    # In a message: then members may see it, and a refusal is about what they may do.
+    Upload.objects.filter(pk=file.pk).update(conversation=started.conversation)
     ids = {
         "conversation_id": started.conversation.pk,
         "deleted_id": deleted.pk,
         "run_id": started.run.pk,
         "message_id": started.message.pk,
         "tool_id": call.pk,
-        "file_id": upload_create(actor=alice, name="a.png", data=PNG).pk,
+        "file_id": file.pk,
         "token_id": token.row.pk,
         "agent_id": "demo-agent",
         "provider": "openai",

@@ -68,7 +68,7 @@ export class HomePage {
   #temporary(on) {
     this.temporary.setAttribute("aria-pressed", String(on));
     document.querySelector("[data-temporary-note]").hidden = !on;
-    this.input.field.placeholder = on ? "Ask. This chat is in no list and gone after a day" : this.input.getAttribute("placeholder");
+    this.input.field.placeholder = on ? "Ask. It is gone after a day" : this.input.getAttribute("placeholder");
     this.input.focus();
   }
 
