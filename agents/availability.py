@@ -17,7 +17,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from agents.models import Agent
-from agents.providers import KnownKey, address_of, key_in_environment
+from agents.providers import KnownKey, address_of, guard_of, key_in_environment
+from nexus_core.addresses import AddressGuard
 from nexus_core.providers.adapter import address_missing_message, key_missing_message
 from nexus_core.providers.base import ProviderSpec
 from nexus_core.providers.local import NOT_INSTALLED
@@ -40,6 +41,8 @@ class Availability:
 
 
 AVAILABLE = Availability(True)
+Address = tuple[str, AddressGuard | None]
+"""A server's address, and which addresses its name may lead to."""
 
 
 def availabilities(
@@ -53,7 +56,7 @@ def availabilities(
         for name in used
         if _is_server(specs.get(name))
     }
-    reachable = _probe_all({server.base_url for server in servers.values()})
+    reachable = _probe_all({(server.base_url, guard_of(specs[name])) for name, server in servers.items()})
     by_provider = {
         name: _provider(name, specs.get(name), keys, servers.get(name), reachable) for name in used
     }
@@ -82,7 +85,7 @@ def _provider(
     spec: ProviderSpec | None,
     keys: Mapping[str, KnownKey],
     server: Any,
-    reachable: Mapping[str, bool | None],
+    reachable: Mapping[Address, bool | None],
 ) -> Availability:
     if spec is None:
         return Availability(False, f"The provider {name} is unknown here or switched off.")
@@ -94,7 +97,7 @@ def _provider(
         return Availability(False, key_missing_message(spec), needs_key=True)
     if server is None:
         return AVAILABLE if address_of(spec) else Availability(False, address_missing_message(spec))
-    answers = reachable[server.base_url]
+    answers = reachable[server.base_url, guard_of(spec)]
     if answers is None:
         return Availability(False, f"{spec.label} has not answered yet at {server.base_url}.")
     return AVAILABLE if answers else Availability(False, server.unreachable_message())
@@ -114,12 +117,12 @@ class _Probe:
     going: Future[None] | None = None
 
 
-_known: dict[str, _Probe] = {}
+_known: dict[Address, _Probe] = {}
 _lock = threading.Lock()
 _pool = ThreadPoolExecutor(4, thread_name_prefix="probe")
 
 
-def _probe_all(addresses: set[str]) -> dict[str, bool | None]:
+def _probe_all(addresses: set[Address]) -> dict[Address, bool | None]:
     """Whether something listens there: what is known, renewed behind the page's back once it is old."""
     now = time.monotonic()
     with _lock:
@@ -136,18 +139,24 @@ def _probe_all(addresses: set[str]) -> dict[str, bool | None]:
     return {address: probe.reachable for address, probe in probes.items()}
 
 
-def _ask(probe: _Probe, address: str) -> None:
-    reachable = _listens(address)
+def _ask(probe: _Probe, address: Address) -> None:
+    reachable = _listens(*address)
     probe.reachable, probe.at = reachable, time.monotonic()
 
 
-def _listens(address: str) -> bool:
+def _listens(address: str, guard: AddressGuard | None = None) -> bool:
     parts = urlsplit(address)
     if not parts.hostname:
         return False
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        socket.create_connection((parts.hostname, port), timeout=CONNECT_SECONDS).close()
+        if guard is None:
+            socket.create_connection((parts.hostname, port), timeout=CONNECT_SECONDS).close()
+            return True
+        found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+        with guard.socket(found[0]) as sock:
+            sock.settimeout(CONNECT_SECONDS)
+            sock.connect(found[0][4])
     except (OSError, ValueError):
         return False
     return True

@@ -12,7 +12,7 @@ from django.conf import settings
 from agents import toolbox
 from agents.catalogue import model_window
 from agents.models import Agent
-from agents.providers import address_of, find_spec, key_for
+from agents.providers import address_of, find_spec, guard_of, key_for
 from nexus_core.agent import BaseAgent, ModelAgent
 from nexus_core.errors import AgentNotFound, LLMError
 from nexus_core.fallback import Route, UnavailableProvider
@@ -99,7 +99,12 @@ def _route(provider: str, model: str, workspace_id: UUID, user_id: UUID | None) 
         pace = {"delay": DEMO_DELAY} if spec.wire == "scripted" else {}
         return Route(
             create_provider(
-                spec, key=key, base_url=address_of(spec), data_dir=settings.NEXUS_DATA_DIR, **pace
+                spec,
+                key=key,
+                base_url=address_of(spec),
+                data_dir=settings.NEXUS_DATA_DIR,
+                guard=guard_of(spec),
+                **pace,
             ),
             model,
         )

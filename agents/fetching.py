@@ -8,7 +8,6 @@ checked the same way; size and time are limited; no cookies, no proxy, no creden
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,8 @@ from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 from django.conf import settings
+
+from nexus_core.addresses import AddressForbidden, is_public
 
 LONGEST_SECONDS = 4.0
 MOST_BYTES = 2 * 1024 * 1024
@@ -26,10 +27,6 @@ USER_AGENT = "Nexus/0.1 (feed reader)"
 
 class FetchFailed(Exception):
     """Nothing was fetched; the text says why, fit for a person."""
-
-
-class AddressForbidden(OSError):
-    """The name leads to an address inside the house."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,24 +62,6 @@ async def fetch(url: str, *, seconds: float = LONGEST_SECONDS, most_bytes: int =
         raise FetchFailed(f"it cannot be read ({type(fault).__name__})") from None
     finally:
         await connector.close()
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is one of the open internet, also behind the ways of writing IPv4 as IPv6."""
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip.ipv4_mapped is not None:
-            return is_public(str(ip.ipv4_mapped))
-        if ip.sixtofour is not None or ip.teredo is not None or ip in _NAT64 or ip in _IPV4_COMPATIBLE:
-            return False
-    return ip.is_global and not ip.is_multicast
-
-
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_IPV4_COMPATIBLE = ipaddress.ip_network("::/96")
 
 
 async def _follow(session: aiohttp.ClientSession, url: str, most_bytes: int) -> Fetched:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
 from django import forms
+from django.conf import settings
 
 from agents import toolbox
 from agents.building import MODEL_KIND, class_agents
@@ -14,8 +16,12 @@ from agents.errors import AgentInvalid
 from agents.models import Agent, NewsFeed, ProviderEndpoint
 from agents.providers import all_specs
 from agents.validation import check_agent
+from nexus_core.addresses import AddressGuard
 from nexus_core.providers.base import Wire
+from nexus_core.providers.table import BY_NAME
 
+_ADDRESS_VARIABLE = re.compile(r"^[A-Z][A-Z0-9_]*(URL|HOST|ENDPOINT)$")
+OUR_ADDRESSES = frozenset({"DATABASE_URL", "REDIS_URL", "EMAIL_URL", "HOST", "OTEL_EXPORTER_OTLP_ENDPOINT"})
 _VARIABLE = re.compile(r"^[A-Z][A-Z0-9_]*(KEY|TOKEN)$")
 OUR_SECRETS = frozenset({"SECRET_KEY"})
 """Named as the key of a provider they would be sent to it."""
@@ -156,7 +162,22 @@ class EndpointForm(forms.ModelForm):  # type: ignore[type-arg]
         parts = urlsplit(url)
         if url and (parts.scheme not in ("http", "https") or not parts.hostname):
             raise forms.ValidationError("An address that begins with https:// or http://.")
+        shipped = BY_NAME.get(self.cleaned_data.get("name") or self.instance.name)
+        if url and (shipped is None or url != shipped.base_url) and not _may_lead_to(str(parts.hostname)):
+            raise forms.ValidationError(
+                f"{parts.hostname} is an address of a private network. Name its network in "
+                "NEXUS_PROVIDER_NETWORKS (for example 192.168.1.0/24) to allow it, or set the address by the "
+                "provider's variable in the environment."
+            )
         return url
+
+    def clean_base_url_var(self) -> str:
+        name: str = self.cleaned_data["base_url_var"].strip()
+        if name and (not _ADDRESS_VARIABLE.match(name) or name in OUR_ADDRESSES):
+            raise forms.ValidationError(
+                f"{name} is no provider's address: write a name such as ACME_BASE_URL."
+            )
+        return name
 
     def clean_key_vars(self) -> list[str]:
         names: list[str] = self.cleaned_data["key_vars"]
@@ -192,6 +213,17 @@ _CHECKED = frozenset(
         "rag_top_k",
     }
 )
+
+
+def _may_lead_to(host: str) -> bool:
+    """A first look: where the address is written out. A name is looked at when it is connected to."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host != "localhost" or AddressGuard(tuple(settings.NEXUS_PROVIDER_NETWORKS)).allows(
+            "127.0.0.1"
+        )
+    return AddressGuard(tuple(settings.NEXUS_PROVIDER_NETWORKS)).allows(host)
 
 
 def _first_line(text: str) -> str:

@@ -15,11 +15,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.db.models.signals import post_delete, post_save
 
 from agents.models import ProviderEndpoint
+from nexus_core.addresses import AddressGuard
 from nexus_core.providers.base import ProviderSpec
 from nexus_core.providers.table import BY_NAME, resolve_base_url, resolve_key
 from workspaces.models import ProviderKey, Workspace
@@ -138,6 +140,17 @@ def key_in_environment(spec: ProviderSpec) -> str | None:
 def address_of(spec: ProviderSpec) -> str:
     """The provider's address: the environment's where it names one, else the row's."""
     return resolve_base_url(spec, os.environ)
+
+
+def guard_of(spec: ProviderSpec) -> AddressGuard | None:
+    """Which addresses that provider may lead to. `None`, all: the address comes from the environment, or is the
+    shipped one. One that somebody entered leads to the open internet, and to `NEXUS_PROVIDER_NETWORKS`."""
+    shipped = BY_NAME.get(spec.name)
+    if (spec.base_url_var and os.environ.get(spec.base_url_var)) or (
+        shipped is not None and spec.base_url == shipped.base_url
+    ):
+        return None
+    return AddressGuard(tuple(settings.NEXUS_PROVIDER_NETWORKS))
 
 
 def key_for(spec: ProviderSpec, *, workspace_id: UUID, user_id: UUID | None) -> str | None:

@@ -8,6 +8,7 @@ from the same environment, never copied here.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import secrets
 from dataclasses import dataclass
@@ -53,6 +54,7 @@ class Config:
     title_agent: str
     signup_open: bool
     fetch_private: bool
+    provider_networks: list[str]
     metrics_token: str
     worker_host: str
     worker_port: int
@@ -114,6 +116,16 @@ def _failpoints(env: environ.Env, debug: bool) -> str:
     return folder
 
 
+def _networks(env: environ.Env, name: str) -> list[str]:
+    written: list[str] = env.list(name, default=[])
+    try:
+        return [str(ipaddress.ip_network(one.strip())) for one in written]
+    except ValueError as fault:
+        raise ImproperlyConfigured(
+            f"{name}: {fault}. Write networks or addresses, such as 192.168.1.0/24."
+        ) from fault
+
+
 def load() -> Config:
     """Reads `.env` (if there is one; the environment wins) and the environment."""
     env = environ.Env()
@@ -167,6 +179,7 @@ def load() -> Config:
         title_agent=env.str("NEXUS_TITLE_AGENT", default=""),
         signup_open=env.bool("NEXUS_SIGNUP_OPEN", default=False),
         fetch_private=env.bool("NEXUS_FETCH_PRIVATE", default=False),
+        provider_networks=_networks(env, "NEXUS_PROVIDER_NETWORKS"),
         metrics_token=env.str("NEXUS_METRICS_TOKEN", default=""),
         worker_host=env.str("NEXUS_WORKER_HOST", default="127.0.0.1"),
         worker_port=env.int("NEXUS_WORKER_PORT", default=0),

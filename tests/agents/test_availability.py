@@ -87,7 +87,7 @@ def test_a_server_that_swallows_connections_holds_no_page_up(
     import threading
 
     released = threading.Event()
-    monkeypatch.setattr(availability, "_listens", lambda address: released.wait(20))
+    monkeypatch.setattr(availability, "_listens", lambda address, guard: released.wait(20))
     monkeypatch.setenv("OLLAMA_HOST", "http://127.0.0.1:9")
     started = time.monotonic()
     told = agent_availability(agent(alice, "llama-3-assistant"), alice)
@@ -103,14 +103,14 @@ def test_many_pages_at_once_share_one_probe(alice: Actor, monkeypatch: pytest.Mo
 
     asked: list[str] = []
 
-    def listens(address: str) -> bool:
+    def listens(address: str, guard: object) -> bool:
         asked.append(address)
         return True
 
     monkeypatch.setattr(availability, "_listens", listens)
     with ThreadPoolExecutor(8) as pages:
-        told = list(pages.map(lambda _: availability._probe_all({"http://127.0.0.1:9"}), range(200)))
-    assert told == [{"http://127.0.0.1:9": True}] * 200
+        told = list(pages.map(lambda _: availability._probe_all({("http://127.0.0.1:9", None)}), range(200)))
+    assert told == [{("http://127.0.0.1:9", None): True}] * 200
     assert len(asked) == 1
 
 

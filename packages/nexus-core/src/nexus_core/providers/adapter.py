@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar
 
+from ..addresses import AddressGuard, forbidden
 from ..errors import KeyMissing, LLMError
 from . import clients, faults
 from .base import ModelEvent, ModelRequest, ProviderSpec, Stop
@@ -22,6 +23,10 @@ from .sse import LineSplitter, SSESplitter
 CONNECT_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 30.0
 MAX_CONNECTIONS = 2000
+ADDRESS_MESSAGE = (
+    "The address of {label} leads into a private network, which this server does not connect to. "
+    "Whoever runs it can allow that."
+)
 _REST_SECONDS = 0.1
 """How long the end of the body is waited for after the last event, to keep the connection."""
 
@@ -46,11 +51,14 @@ class Adapter(ABC):
 
     splitter: ClassVar[type[SSESplitter] | type[LineSplitter]] = SSESplitter
 
-    def __init__(self, spec: ProviderSpec, *, key: str | None, base_url: str) -> None:
+    def __init__(
+        self, spec: ProviderSpec, *, key: str | None, base_url: str, guard: AddressGuard | None = None
+    ) -> None:
         self.name = spec.name
         self.spec = spec
         self.base_url = base_url
         self._key = key or ""
+        self._guard = guard
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, {self.base_url!r})"
@@ -130,6 +138,12 @@ class Adapter(ABC):
             )
         if answered:
             return faults.broken(where, fault)
+        if forbidden(fault):
+            refusal = LLMError(
+                ADDRESS_MESSAGE.format(label=where.label), provider=where.provider, model=where.model
+            )
+            refusal.code, refusal.sent = "address_forbidden", False
+            return refusal
         return faults.unreachable(where, fault, self.unreachable_message())
 
     def unreachable_message(self) -> str:

@@ -53,7 +53,7 @@ class AnthropicProvider(Adapter):
 
     @asynccontextmanager
     async def _open(self, request: ModelRequest, where: Where) -> AsyncIterator[AsyncIterator[bytes]]:
-        client = await clients.shared(self, ("anthropic", self._key, self.base_url), self._build)
+        client = await clients.shared(self, ("anthropic", self._key, self.base_url, self._guard), self._build)
         call: AbstractAsyncContextManager[Any] = client.messages.with_streaming_response.create(
             **body(request, self.name), timeout=sdk.timeouts(request.timeout)
         )
@@ -72,7 +72,7 @@ class AnthropicProvider(Adapter):
             api_key=self._key,
             base_url=self.base_url,
             max_retries=0,
-            http_client=sdk.http_client(anthropic),
+            http_client=sdk.http_client(anthropic, self._guard),
             default_headers=headers,
         )
         _ = client.messages.with_streaming_response  # imports the rest of the SDK in this thread

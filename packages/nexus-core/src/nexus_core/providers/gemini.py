@@ -58,7 +58,9 @@ class GeminiProvider(Adapter):
 
     @asynccontextmanager
     async def _open(self, request: ModelRequest, where: Where) -> AsyncIterator[AsyncIterator[bytes]]:
-        client: RawClient = await clients.shared(self, ("gemini", self._key, self.base_url), RawClient)
+        client: RawClient = await clients.shared(
+            self, ("gemini", self._key, self.base_url, self._guard), lambda: RawClient(self._guard)
+        )
         url = f"{_versioned(self.base_url)}/{_path(request.model)}:streamGenerateContent?alt=sse"
         headers = {"x-goog-api-key": self._key, **self.spec.headers}
         async with client.post(url, body(request, self.name), headers, request.timeout, where) as pieces:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from ..addresses import AddressGuard
 from ..errors import BadProviderRequest
 from ..messages import ImagePart, Message, ReasoningPart, TextPart, ToolCallPart
 from ..usage import Usage
@@ -39,12 +40,16 @@ class OllamaProvider(Adapter):
 
     splitter = LineSplitter
 
-    def __init__(self, spec: ProviderSpec, *, key: str | None, base_url: str) -> None:
-        super().__init__(spec, key=key, base_url=host_address(base_url))
+    def __init__(
+        self, spec: ProviderSpec, *, key: str | None, base_url: str, guard: AddressGuard | None = None
+    ) -> None:
+        super().__init__(spec, key=key, base_url=host_address(base_url), guard=guard)
 
     @asynccontextmanager
     async def _open(self, request: ModelRequest, where: Where) -> AsyncIterator[AsyncIterator[bytes]]:
-        client: RawClient = await clients.shared(self, ("ollama", self._key, self.base_url), RawClient)
+        client: RawClient = await clients.shared(
+            self, ("ollama", self._key, self.base_url, self._guard), lambda: RawClient(self._guard)
+        )
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         url = f"{self.base_url}/api/chat"
         try:

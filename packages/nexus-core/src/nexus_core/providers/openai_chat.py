@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
+from ..addresses import AddressGuard
 from ..errors import SERVER_MESSAGE, ProviderUnavailable
 from ..messages import ImagePart, Message, Part, ReasoningPart, TextPart, ToolCallPart
 from ..usage import Usage
@@ -56,14 +57,18 @@ _NO_KEY = "none"
 class OpenAIChatProvider(Adapter):
     """Wires `openai-chat` and `azure-chat`."""
 
-    def __init__(self, spec: ProviderSpec, *, key: str | None, base_url: str) -> None:
+    def __init__(
+        self, spec: ProviderSpec, *, key: str | None, base_url: str, guard: AddressGuard | None = None
+    ) -> None:
         if spec.wire == "azure-chat" and base_url:
             base_url = azure_v1(base_url)
-        super().__init__(spec, key=key, base_url=base_url)
+        super().__init__(spec, key=key, base_url=base_url, guard=guard)
 
     @asynccontextmanager
     async def _open(self, request: ModelRequest, where: Where) -> AsyncIterator[AsyncIterator[bytes]]:
-        client = await clients.shared(self, ("openai", self.name, self._key, self.base_url), self._build)
+        client = await clients.shared(
+            self, ("openai", self.name, self._key, self.base_url, self._guard), self._build
+        )
         call: AbstractAsyncContextManager[Any] = client.chat.completions.with_streaming_response.create(
             **body(request, self.spec), timeout=sdk.timeouts(request.timeout)
         )
@@ -71,7 +76,7 @@ class OpenAIChatProvider(Adapter):
             yield pieces
 
     def _build(self) -> Any:
-        client = openai_client(self.spec, self._key, self.base_url)
+        client = openai_client(self.spec, self._key, self.base_url, self._guard)
         _ = client.chat.completions.with_streaming_response  # imports the rest of the SDK in this thread
         return client
 
@@ -85,7 +90,7 @@ class OpenAIChatProvider(Adapter):
         return ""
 
 
-def openai_client(spec: ProviderSpec, key: str, base_url: str) -> Any:
+def openai_client(spec: ProviderSpec, key: str, base_url: str, guard: AddressGuard | None = None) -> Any:
     """An `AsyncOpenAI` that takes nothing from the environment: what stands there is for OpenAI alone."""
     import openai
 
@@ -96,7 +101,7 @@ def openai_client(spec: ProviderSpec, key: str, base_url: str) -> Any:
         api_key=key or _NO_KEY,
         base_url=base_url,
         max_retries=0,
-        http_client=sdk.http_client(openai),
+        http_client=sdk.http_client(openai, guard),
         default_headers=headers,
     )
     if spec.name != "openai":

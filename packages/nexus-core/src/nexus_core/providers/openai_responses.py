@@ -42,7 +42,9 @@ class OpenAIResponsesProvider(Adapter):
 
     @asynccontextmanager
     async def _open(self, request: ModelRequest, where: Where) -> AsyncIterator[AsyncIterator[bytes]]:
-        client = await clients.shared(self, ("responses", self.name, self._key, self.base_url), self._build)
+        client = await clients.shared(
+            self, ("responses", self.name, self._key, self.base_url, self._guard), self._build
+        )
         call: AbstractAsyncContextManager[Any] = client.responses.with_streaming_response.create(
             **body(request, self.name, self.spec.sends_cache_key), timeout=sdk.timeouts(request.timeout)
         )
@@ -50,7 +52,7 @@ class OpenAIResponsesProvider(Adapter):
             yield pieces
 
     def _build(self) -> Any:
-        client = openai_client(self.spec, self._key, self.base_url)
+        client = openai_client(self.spec, self._key, self.base_url, self._guard)
         _ = client.responses.with_streaming_response  # imports the rest of the SDK in this thread
         return client
 

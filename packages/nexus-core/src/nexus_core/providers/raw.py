@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from ..addresses import AddressGuard
 from .adapter import CONNECT_SECONDS, KEEP_ALIVE_SECONDS, MAX_CONNECTIONS
 from .faults import Where, refused
 
@@ -25,8 +26,10 @@ _PIECE = 64 * 1024
 class RawClient:
     """One pooled session, opened on the loop that first posts with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, guard: AddressGuard | None = None) -> None:
         import aiohttp
+
+        self._guard = guard
 
         self._aiohttp: Any = aiohttp
         self._tls = ssl.create_default_context()
@@ -59,10 +62,16 @@ class RawClient:
     def _opened(self) -> Any:
         if self._session is None:
             connector = self._aiohttp.TCPConnector(
-                limit=MAX_CONNECTIONS, keepalive_timeout=KEEP_ALIVE_SECONDS, ssl=self._tls
+                limit=MAX_CONNECTIONS,
+                keepalive_timeout=KEEP_ALIVE_SECONDS,
+                ssl=self._tls,
+                socket_factory=self._guard.socket if self._guard is not None else None,
             )
             self._session = self._aiohttp.ClientSession(
-                connector=connector, cookie_jar=self._aiohttp.DummyCookieJar(), trust_env=True
+                connector=connector,
+                cookie_jar=self._aiohttp.DummyCookieJar(),
+                # A proxy would connect where the check cannot look.
+                trust_env=self._guard is None,
             )
         return self._session
 

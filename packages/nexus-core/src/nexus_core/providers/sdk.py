@@ -9,26 +9,47 @@ would carry the key along.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import ModuleType
 from typing import Any
 
+from ..addresses import AddressGuard
 from .adapter import CONNECT_SECONDS, KEEP_ALIVE_SECONDS, MAX_CONNECTIONS
 
 
-def http_client(sdk: ModuleType) -> Any:
-    """A pooled aiohttp-backed client of the given SDK."""
+def http_client(sdk: ModuleType, guard: AddressGuard | None = None) -> Any:
+    """A pooled aiohttp-backed client of the given SDK; with a guard, one that connects where that allows."""
     import httpx2
 
-    return sdk.DefaultAioHttpClient(
-        follow_redirects=False,
-        limits=httpx2.Limits(
-            max_connections=MAX_CONNECTIONS,
-            max_keepalive_connections=MAX_CONNECTIONS,
-            keepalive_expiry=KEEP_ALIVE_SECONDS,
-        ),
+    limits = httpx2.Limits(
+        max_connections=MAX_CONNECTIONS,
+        max_keepalive_connections=MAX_CONNECTIONS,
+        keepalive_expiry=KEEP_ALIVE_SECONDS,
     )
+    if guard is None:
+        return sdk.DefaultAioHttpClient(follow_redirects=False, limits=limits)
+    transport = _guarded_transport(sdk, guard, limits)
+    # No proxy of the environment: it would connect where the check cannot look.
+    return sdk.DefaultAioHttpClient(
+        follow_redirects=False, limits=limits, transport=transport, trust_env=False
+    )
+
+
+def _guarded_transport(sdk: ModuleType, guard: AddressGuard, limits: Any) -> Any:
+    """The SDK's own transport over a session of ours. Should a new version of the SDK keep it elsewhere, this raises."""
+    import aiohttp
+
+    kind = importlib.import_module(f"{sdk.__name__}._vendor.httpx_aiohttp.transport").AiohttpTransport
+
+    def session() -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            limit=MAX_CONNECTIONS, keepalive_timeout=KEEP_ALIVE_SECONDS, socket_factory=guard.socket
+        )
+        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+    return kind(limits=limits, trust_env=False, client=session)
 
 
 def timeouts(seconds: float) -> Any:

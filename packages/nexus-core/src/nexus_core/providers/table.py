@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..addresses import AddressGuard
 from .adapter import address_missing_message, key_missing_message
 from .base import Provider, ProviderSpec, Wire
 
@@ -124,9 +125,11 @@ Factory = Callable[..., Provider]
 def _adapter(module: str, cls: str) -> Factory:
     """A wire over HTTP; its module is imported when the first such provider is made."""
 
-    def make(spec: ProviderSpec, *, key: str | None, base_url: str, **_: Any) -> Provider:
+    def make(
+        spec: ProviderSpec, *, key: str | None, base_url: str, guard: AddressGuard | None = None, **_: Any
+    ) -> Provider:
         made = getattr(importlib.import_module(f".{module}", __package__), cls)
-        return made(spec, key=key, base_url=base_url)  # type: ignore[no-any-return]
+        return made(spec, key=key, base_url=base_url, guard=guard)  # type: ignore[no-any-return]
 
     return make
 
@@ -139,7 +142,7 @@ def _local(spec: ProviderSpec, *, data_dir: Path | None = None, **_: Any) -> Pro
 
 def _scripted(spec: ProviderSpec, **options: Any) -> Provider:
     made = importlib.import_module(".scripted", __package__).ScriptedProvider
-    for unused in ("key", "base_url", "data_dir"):
+    for unused in ("key", "base_url", "data_dir", "guard"):
         options.pop(unused, None)
     return made(**options)  # type: ignore[no-any-return]
 
@@ -162,19 +165,22 @@ def create_provider(
     key: str | None = None,
     base_url: str | None = None,
     data_dir: str | Path | None = None,
+    guard: AddressGuard | None = None,
     **options: Any,
 ) -> Provider:
     """A provider that is ready to stream. Cheap: connections are shared, see clients.py.
 
     `key` and `base_url` (falling back to the row's) are the host's to find, for instance by
     `resolve_key` and `resolve_base_url`. A missing key is told by `stream()`, as `KeyMissing`.
-    `data_dir` is where the local model keeps its files; `options` go to the scripted provider.
+    `data_dir` is where the local model keeps its files; `guard` says which addresses may be connected to
+    (`None`: all); `options` go to the scripted provider.
     """
     return wires[spec.wire](
         spec,
         key=key,
         base_url=base_url or spec.base_url,
         data_dir=Path(data_dir) if data_dir is not None else None,
+        guard=guard,
         **options,
     )
 
