@@ -289,7 +289,8 @@ export class NexusClient extends EventTarget {
       const answer = await this.request(prune(frame));
       this.#flying.delete(clientId);
       this.outbox.drop(clientId);
-      if (!this.#isHere(message)) {
+      // In the open conversation its end may have been told already; only a foreign one is left again.
+      if (!this.#isHere(message) && answer.conversationId !== this.conversationId) {
         this.link.send({ type: "unsubscribe", conversationId: answer.conversationId });
         return answer;
       }
