@@ -11,10 +11,11 @@ MOST = 10**9
 
 
 def count(value: Any) -> int:
-    """A count of tokens; 0 where it is missing, negative or no number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+    """A count of tokens; 0 where it is missing or no number, more than `MOST` where it is absurd or negative:
+    then nothing that the provider counted is believed, or a fault of its would make a request free."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
         return 0
-    return int(value) if value < float("inf") else MOST + 1
+    return int(value) if 0 <= value <= MOST else MOST + 1
 
 
 def usage(
@@ -25,6 +26,7 @@ def usage(
     cache_write_5m: int = 0,
     cache_write_1h: int = 0,
     reasoning: int = 0,
+    searches: int = 0,
 ) -> Usage | None:
     """The buckets as `Usage`, or None (the meter then counts itself) if they are absurd or all empty."""
     found = Usage(
@@ -34,5 +36,6 @@ def usage(
         cache_write_5m=max(cache_write_5m, 0),
         cache_write_1h=max(cache_write_1h, 0),
         reasoning=max(reasoning, 0),
+        searches=max(searches, 0),
     )
-    return found if 0 < found.total <= MOST else None
+    return found if 0 < found.total <= MOST and found.searches <= MOST else None
