@@ -18,6 +18,9 @@ from realtime.rooms import conversation_room, user_room, workspace_room
 from .models import Conversation, Message, MessageFeedback, Run
 from .wire import conversation_wire, feedback_wire, message_wire, run_wire
 
+LONG = 4096
+"""Characters from which a message is not told twice in one frame."""
+
 
 def _list_rooms(conversation: Conversation) -> list[str]:
     """Who keeps this conversation in a list: the workspace, or those it is open to."""
@@ -46,9 +49,11 @@ def announce_read(user_id: UUID, mark: dict[str, Any]) -> None:
 
 
 def message_frame(message: Message) -> Frame:
-    return make_frame(
-        "message.created", conversationId=str(message.conversation_id), message=message_wire(message)
-    )
+    """A long message that is nothing but text says it once: without `parts`, which would be the same again."""
+    wire = message_wire(message)
+    if len(message.content) > LONG and wire["parts"] == [{"type": "text", "text": message.content}]:
+        del wire["parts"]
+    return make_frame("message.created", conversationId=str(message.conversation_id), message=wire)
 
 
 def announce_feedback(user_id: UUID, message: Message, feedback: MessageFeedback | None) -> None:

@@ -42,7 +42,7 @@ SERVER_FRAMES = {
         "answer to `run.start`, `run.resume` and `run.continue`: `clientId`, `runId`, `conversationId`, `messageId`, `answerId`, `status`"
     ),
     "run.cancelled": "answer to `run.cancel`: the wish is stored; the run's terminal chunk follows",
-    "message.created": "a message is stored: `conversationId`, `message`; an answer comes behind its terminal chunk",
+    "message.created": "a message is stored: `conversationId`, `message` (over 4,096 characters of text alone: without `parts`); an answer comes behind its terminal chunk",
     "message.feedback": (
         "what this person thinks of an answer changed: `conversationId`, `messageId`, `feedback {rating, comment}` or null; "
         "to their own sockets alone"
