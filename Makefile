@@ -1,7 +1,7 @@
 # What a person types. The work is done by scripts/ (each file says what it does), in the environment .venv.
 # PORT=8001 make run · ARGS="tests/core -k retry" make test · UPGRADE=1 make lock
 .DEFAULT_GOAL := help
-.PHONY: help install run test check bench bench-peers lock format watch clean
+.PHONY: help install run test check bench chaos bench-peers lock format watch clean
 
 PY := .venv/bin/python
 SETUP := @sh scripts/python -m scripts.setup
@@ -23,6 +23,10 @@ test: ## All tests, with a real PostgreSQL, Redis and Chromium, in both topologi
 check: ## Format, lint, types, migrations, production settings, locks
 	$(SETUP) --no-browser
 	@exec $(PY) -m scripts.check
+
+chaos: ## Break everything on purpose, check what must hold; ARGS="--fault worker_kill --trials 100"
+	$(SETUP)
+	@exec $(PY) -m chaos $(ARGS)
 
 bench: ## The benchmark, twelve minutes (ARGS=--quick: three; benchmarks/README.md)
 	$(SETUP)

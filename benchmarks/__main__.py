@@ -50,7 +50,7 @@ def arguments(words: Sequence[str] | None = None) -> Asked:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two short rounds, uvicorn only: two minutes")
     parser.add_argument("--rounds", type=int, help="default 5, with --quick 2")
-    parser.add_argument("--servers", help="uvicorn,daphne (the default; with --quick uvicorn)")
+    parser.add_argument("--servers", help="uvicorn,daphne (the default; with --quick uvicorn); none")
     parser.add_argument("--stages", help=f"which of {','.join(STAGES)}; default all")
     parser.add_argument("--load", action="store_true", help="only the load: --stages load")
     parser.add_argument(
@@ -69,7 +69,7 @@ def arguments(words: Sequence[str] | None = None) -> Asked:
             fan_out=replace(size.fan_out, rounds=asked.rounds),
         )
     if asked.servers:
-        size = replace(size, servers=tuple(asked.servers.split(",")))
+        size = replace(size, servers=tuple(name for name in asked.servers.split(",") if name != "none"))
     stages = asked.stages.split(",") if asked.stages else list(STAGES)
     peers: list[str] = []
     if asked.peers:
@@ -144,6 +144,8 @@ def main() -> None:
     if not sys.platform.startswith("linux"):
         sys.exit("the benchmark reads /proc and pins processes to cores: it runs on Linux only")
     signal.signal(signal.SIGTERM, _end)
+    # Also where it was started in the background of a shell, which has Ctrl-C ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         sys.exit(run(arguments()))
     except KeyboardInterrupt:

@@ -29,11 +29,11 @@ class Plan:
     many: int = 50
     many_chunks: int = 1000
     paced: tuple[int, ...] = (50, 200)
-    paced_chunks: int = 200
+    paced_chunks: int = 150
     idle_sockets: int = 200
     viewers: bool = True
     only_paced: tuple[str, ...] = ()
-    """Peers of which nothing but the paced streams is measured."""
+    """Peers of which nothing but the most paced streams is measured."""
 
 
 @dataclass(slots=True)
@@ -121,7 +121,7 @@ async def _round(
         steps["first token"] = functools.partial(talks.first_token, plan.first_tokens)
         steps["full speed"] = functools.partial(all_.full_speed, 1, plan.full_chunks, times=plan.full_times)
         steps["many at full speed"] = functools.partial(all_.full_speed, plan.many, plan.many_chunks)
-    for number in plan.paced:
+    for number in plan.paced if peer.name not in plan.only_paced else plan.paced[-1:]:
         steps[f"{number} paced streams"] = functools.partial(all_.paced, number, plan.paced_chunks)
     if bench.audience:
         steps["viewers"] = functools.partial(_watched, bench, all_)

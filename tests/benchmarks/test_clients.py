@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -138,3 +139,29 @@ def test_it_does_not_start_on_a_word_it_does_not_know() -> None:
     )
     assert done.returncode == 2
     assert "unknown: nonsense" in done.stderr
+
+
+def children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_everything_when_it_is_interrupted(how: signal.Signals) -> None:
+    words = ["--quick", "--servers", "none", "--stages", "relay"]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    assert running.stdout is not None
+    try:
+        while line := running.stdout.readline():
+            if line.startswith(b"round 1"):
+                break
+        started = children(running.pid)
+        assert len(started) == 2  # the provider and the relay
+        running.send_signal(how)
+        running.communicate(timeout=60)
+        assert running.returncode == 128 + how
+        assert [pid for pid in started if Path(f"/proc/{pid}").exists()] == []
+    finally:
+        running.kill()
+        running.wait()
