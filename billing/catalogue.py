@@ -2,7 +2,8 @@
 
 The table's prices are decimals of US dollars per million tokens, so a token costs that
 times 10⁶ pico-USD. A cached token without a price of its own costs what an input token
-does; a tier holds for the whole request once its input exceeds the threshold.
+does; a tier holds for the whole request once its input exceeds the threshold. What a provider asks by the
+piece, for a request or a web search, is dollars per thousand.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from agents.catalogue import find_model
 
 PICO_PER_TOKEN = Decimal(10**6)
 """of one US dollar per million tokens."""
+PICO_EACH = Decimal(10**9)
+"""of one US dollar per thousand."""
 SOURCE = f"genai-prices {genai_prices.__version__}"
 
 log = logging.getLogger(__name__)
@@ -49,6 +52,10 @@ def _tiers(
         "cache_write_1h": _first(prices.cache_write_1h_mtok, prices.cache_write_mtok, prices.input_mtok),
         "reasoning": prices.output_reasoning_mtok,
     }
+    fees = (
+        ("per_request", _pico_each(prices.requests_kcount)),
+        ("per_search", _pico_each(prices.web_searches_kcount)),
+    )
     thresholds = {0} | {
         tier.start for unit in units.values() if isinstance(unit, TieredPrices) for tier in unit.tiers
     }
@@ -57,6 +64,7 @@ def _tiers(
             (
                 ("context_over", over),
                 *((name, _pico(_at_threshold(unit, over))) for name, unit in units.items()),
+                *fees,
             )
             for over in sorted(thresholds)
         )
@@ -79,6 +87,13 @@ def _at_threshold(unit: Any, over: int) -> Decimal | None:
         if over >= tier.start:
             price = tier.price
     return price
+
+
+def _pico_each(usd_per_thousand: Any) -> int | None:
+    """Whole pico-USD for one request or search; `None` where the table knows no fee."""
+    if usd_per_thousand is None or isinstance(usd_per_thousand, TieredPrices):
+        return None
+    return int((usd_per_thousand * PICO_EACH).to_integral_value())
 
 
 def _pico(usd_per_million: Decimal | None) -> int | None:

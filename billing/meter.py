@@ -185,6 +185,7 @@ def attempts_total(run_id: UUID) -> Settled:
             cache_write_1h=row.tokens_cache_write_1h,
             reasoning=row.tokens_reasoning,
             estimated=row.estimated,
+            searches=row.searches or 0,
         )
         usage += spent
         if spent.total:  # what consumed nothing costs nothing, priced or not
@@ -261,6 +262,7 @@ def _plausible(usage: Usage) -> bool:
         usage.cache_write_5m,
         usage.cache_write_1h,
         usage.reasoning,
+        usage.searches,
     )
     return all(0 <= count <= MOST_TOKENS for count in counts)
 
@@ -273,6 +275,7 @@ def _token_fields(usage: Usage) -> dict[str, Any]:
         "tokens_cache_write_5m": usage.cache_write_5m,
         "tokens_cache_write_1h": usage.cache_write_1h,
         "tokens_reasoning": usage.reasoning,
+        "searches": usage.searches or None,
         "estimated": usage.estimated,
     }
 

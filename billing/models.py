@@ -15,6 +15,8 @@ from django.db.models import F, Q
 
 BUCKETS = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h", "reasoning")
 """The disjoint kinds of tokens, as in `nexus_core.usage.Usage`."""
+FEES = ("per_request", "per_search")
+"""What some providers ask by the piece besides."""
 
 
 class PriceIsImmutable(Exception):
@@ -49,6 +51,8 @@ class PriceVersion(models.Model):
     cache_write_5m = models.BigIntegerField()
     cache_write_1h = models.BigIntegerField()
     reasoning = models.BigIntegerField(null=True, blank=True, help_text="Empty: the same as output.")
+    per_request = models.BigIntegerField(null=True, blank=True, help_text="pico-USD for each request.")
+    per_search = models.BigIntegerField(null=True, blank=True, help_text="pico-USD for each web search.")
     source = models.CharField(max_length=200, blank=True, help_text="Where the numbers come from.")
     content_hash = models.CharField(max_length=64, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -131,6 +135,7 @@ class Attempt(models.Model):
     tokens_cache_write_5m = models.BigIntegerField(default=0)
     tokens_cache_write_1h = models.BigIntegerField(default=0)
     tokens_reasoning = models.BigIntegerField(default=0)
+    searches = models.PositiveIntegerField(null=True, blank=True, help_text="Web searches that were charged.")
     estimated = models.BooleanField(default=False, help_text="The provider never said; counted here.")
     price = models.ForeignKey(PriceVersion, models.PROTECT, null=True, blank=True, related_name="attempts")
     cost_input = models.BigIntegerField(null=True, blank=True, help_text="pico-USD; empty: unpriced.")

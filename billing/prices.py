@@ -20,7 +20,7 @@ from django.db.models import Q, QuerySet
 
 from agents.providers import find_spec
 from billing.catalogue import SOURCE, catalogue_tiers
-from billing.models import BUCKETS, PriceVersion
+from billing.models import BUCKETS, FEES, PriceVersion
 from nexus_core.usage import Cost, Usage
 from workspaces.statements import Compiled
 
@@ -42,23 +42,27 @@ class TierPrices:
     cache_write_1h: int
     reasoning: int | None = None
     context_over: int = 0
+    per_request: int | None = None
+    per_search: int | None = None
 
     def __post_init__(self) -> None:
-        for name in (*BUCKETS, "context_over"):
+        for name in (*BUCKETS, *FEES, "context_over"):
             value = getattr(self, name)
-            if name == "reasoning" and value is None:
+            if name in ("reasoning", *FEES) and value is None:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise ValueError(f"{name} must be a whole number of pico-USD, 0 or more, not {value!r}")
 
     def cost(self, usage: Usage) -> Cost:
-        """What the tokens cost, exactly."""
+        """What one request with these tokens costs, exactly. Fees by the piece are on the side of the input."""
         thinking = self.output if self.reasoning is None else self.reasoning
         return Cost(
             input=usage.input * self.input
             + usage.cache_read * self.cache_read
             + usage.cache_write_5m * self.cache_write_5m
-            + usage.cache_write_1h * self.cache_write_1h,
+            + usage.cache_write_1h * self.cache_write_1h
+            + (self.per_request or 0)
+            + usage.searches * (self.per_search or 0),
             output=usage.output * self.output + usage.reasoning * thinking,
         )
 
@@ -191,7 +195,11 @@ def price_version_add(
 def content_hash(tiers: Iterable[TierPrices]) -> str:
     """The same for the same numbers, whatever the order of the tiers."""
     lines = sorted(
-        ":".join(str(getattr(tier, name)) for name in ("context_over", *BUCKETS)) for tier in tiers
+        ":".join(
+            str(getattr(tier, name))
+            for name in ("context_over", *BUCKETS, *(fee for fee in FEES if getattr(tier, fee) is not None))
+        )
+        for tier in tiers
     )
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -224,7 +232,12 @@ def _best(rows: Iterable[PriceVersion]) -> PriceSheet | None:
 
 def _sheet(rows: Iterable[PriceVersion]) -> PriceSheet:
     tiers = [
-        (row.pk, TierPrices(**{name: getattr(row, name) for name in BUCKETS}, context_over=row.context_over))
+        (
+            row.pk,
+            TierPrices(
+                **{name: getattr(row, name) for name in (*BUCKETS, *FEES)}, context_over=row.context_over
+            ),
+        )
         for row in rows
     ]
     return PriceSheet(tuple(sorted(tiers, key=lambda tier: tier[1].context_over)))

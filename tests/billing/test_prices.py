@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.utils import timezone
 
 from billing.models import PriceIsImmutable, PriceVersion
 from billing.prices import TierPrices, price_for, price_sheet_for, price_version_add
-from nexus_core.usage import Usage, pico_to_usd
+from nexus_core.usage import Cost, Usage, pico_to_usd
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -226,3 +227,32 @@ def test_the_guards_are_in_this_database() -> None:
         )
         names = {row[0] for row in cursor.fetchall()}
     assert {"billing_price_no_overlap", "billing_price_immutable"} <= names
+
+
+def test_fees_by_the_piece_are_part_of_the_cost_exactly() -> None:
+    """Perplexity asks for each request besides tokens, others for each web search they made."""
+    now = timezone.now()
+    sheet = price_sheet_for("perplexity", "sonar", now)
+    assert sheet is not None
+    tier = sheet.tiers[0][1]
+    assert tier.per_request == 12 * 10**9  # $12 per thousand requests
+    usage = Usage(input=7, output=3)
+    assert sheet.cost(usage) == Cost(7 * tier.input + 12 * 10**9, 3 * tier.output)
+    claude = price_sheet_for("anthropic", "claude-sonnet-5-5", now)
+    assert claude is not None
+    prices = claude.tiers[0][1]
+    assert (prices.per_request, prices.per_search) == (None, 10 * 10**9)
+    with_searches = claude.cost(Usage(input=1, output=1, searches=3))
+    assert with_searches.input == prices.input + 3 * 10 * 10**9
+
+
+def test_a_fee_in_force_is_not_changed_either() -> None:
+    sheet = price_sheet_for("perplexity", "sonar", timezone.now())
+    assert sheet is not None
+    with pytest.raises(DatabaseError), transaction.atomic():
+        PriceVersion.objects.filter(pk=sheet.tiers[0][0]).update(per_request=1)
+
+
+@pytest.mark.parametrize("name", ["qwen", "nvidia", "github", "sambanova"])
+def test_what_the_table_does_not_know_stays_unpriced_until_somebody_sets_a_price(name: str) -> None:
+    assert price_sheet_for(name, "some-model", timezone.now()) is None

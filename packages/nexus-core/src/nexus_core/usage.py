@@ -28,6 +28,7 @@ class Usage:
         cache_write_1h: prompt tokens written to a cache with the long lifetime.
         reasoning: thinking tokens, billed as output by all known providers.
         estimated: the provider never said; the numbers were counted here.
+        searches: web searches that the provider made and charges by the piece; no tokens.
     """
 
     input: int = 0
@@ -37,6 +38,7 @@ class Usage:
     cache_write_1h: int = 0
     reasoning: int = 0
     estimated: bool = False
+    searches: int = 0
 
     @property
     def cache_write(self) -> int:
@@ -55,6 +57,7 @@ class Usage:
             cache_write_1h=self.cache_write_1h + other.cache_write_1h,
             reasoning=self.reasoning + other.reasoning,
             estimated=self.estimated or other.estimated,
+            searches=self.searches + other.searches,
         )
 
     def to_wire(self) -> dict[str, int]:

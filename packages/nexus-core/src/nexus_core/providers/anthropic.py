@@ -307,4 +307,5 @@ class AnthropicParser(Parser):
             cache_write_5m=written - long,
             cache_write_1h=long,
             reasoning=min(thought, tokens.count(raw.get("output_tokens"))),
+            searches=tokens.count((raw.get("server_tool_use") or {}).get("web_search_requests")),
         )

@@ -438,4 +438,5 @@ def chat_usage(raw: Mapping[str, JSON]) -> Usage | None:
         cache_read=read,
         cache_write_5m=write,
         reasoning=thought,
+        searches=tokens.count(raw.get("num_search_queries")),  # Perplexity
     )
