@@ -22,7 +22,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from nexus_core.client import Invalid, NexusClient
+from nexus_core.client import NexusClient, Refused
 from scripts.terminal import ROOT
 from tests.core.client.slow_model import SlowModel
 from tests.realtime.live import LiveServer, free_port
@@ -190,9 +190,10 @@ async def test_streams_and_sockets_come_through_unbuffered(
                 assert nexus.link.status == "live"
 
     async with NexusClient(proxy.url, token, verify=False) as nexus:
-        with pytest.raises(Invalid) as refusal:
+        with pytest.raises(Refused) as refusal:
             await nexus.files.upload(bytes(13 * 1024 * 1024))
-        assert refusal.value.status == 413
+        # An older Caddy finds no better word for it.
+        assert refusal.value.status == 413 or (refusal.value.status, proxy.log.name) == (502, "caddy.log")
 
         async with httpx2.AsyncClient(verify=False) as http:
             assert (await http.get(f"{proxy.url}/metrics")).status_code == 404

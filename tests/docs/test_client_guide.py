@@ -7,12 +7,15 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import nexus_core.client as client
+from nexus_core.client.view import is_terminal
 from tests.e2e.server import ROOT, Server
 
 pytestmark = pytest.mark.slow
@@ -62,18 +65,43 @@ def test_it_answers_the_guides_curl(server: Server) -> None:
     assert '"status":"complete"' in events.replace(" ", "")
 
 
-async def test_it_streams_to_the_guides_socket(server: Server) -> None:
-    [code] = blocks("python")
-    namespace: dict[str, Any] = {}
-    exec(compile(code, "client.md", "exec"), namespace)
-    token = (await asyncio.to_thread(server.manage, "create_token", "demo")).splitlines()[-1]
-    ask = namespace["ask"]
-    answer = await ask(
-        f"ws://127.0.0.1:{server.port}/ws/", token, "demo-agent", "Show me token usage statistics"
+def test_it_answers_the_guides_python(server: Server) -> None:
+    whole = blocks("python")[0]
+    token = server.manage("create_token", "demo").splitlines()[-1]
+    code = whole.replace(ADDRESS, f"127.0.0.1:{server.port}").replace("nxs_…", token)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
-    assert answer
-    with pytest.raises(RuntimeError, match="no-such-agent"):
-        await ask(f"ws://127.0.0.1:{server.port}/ws/", token, "no-such-agent", "Hello")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout) > 20
+
+
+async def test_it_watches_the_guides_conversation(server: Server) -> None:
+    """The second block, in a function, with what it takes for granted; it ends with the run."""
+    part = blocks("python")[1]
+    token = (await asyncio.to_thread(server.manage, "create_token", "demo")).splitlines()[-1]
+    namespace: dict[str, Any] = dict(vars(client))
+    code = part.replace(
+        "case ChunkAdded(run_id, seq, chunk): ...",
+        "case ChunkAdded(run_id, seq, chunk):\n                seen.append(seq)\n                if is_terminal(chunk): return",
+    )
+    code = "async def watch(nexus, conversation_id, seen, is_terminal):\n" + textwrap.indent(code, "    ")
+    exec(compile(code, "client.md", "exec"), namespace)
+    seen: list[int] = []
+    async with client.NexusClient(f"http://127.0.0.1:{server.port}", token) as nexus, asyncio.timeout(60):
+        made = await nexus.conversations.create(agent_id="demo-agent")
+        await namespace["watch"](nexus, made.id, seen, is_terminal)
+    assert seen == list(range(1, len(seen) + 1))
+    assert len(seen) > 2
+
+
+def test_its_python_table_names_what_there_is() -> None:
+    (table,) = re.findall(r"^\| `answer = await.*?(?=\n\n)", GUIDE, re.DOTALL | re.MULTILINE)
+    nexus = client.NexusClient("http://127.0.0.1:9", "nxs_x")
+    for name in re.findall(r"nexus\.(\w+)", table):
+        assert hasattr(nexus, name), name
+    for name in re.findall(r"run\.(\w+)", table):
+        assert hasattr(client.RunHandle, name) or name == "view", name
 
 
 def test_it_describes_every_method_of_the_client() -> None:

@@ -18,7 +18,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from nexus_core.client import NexusClient
+from nexus_core.client import NexusClient, RunView
+from nexus_core.client.follow import read_log
 from tests.core.client.slow_model import SlowModel
 
 from .live import ROOT, Kind, LiveServer
@@ -154,7 +155,7 @@ def database(postgres_url: str) -> Any:
 async def test_a_worker_hands_over_and_the_run_goes_on_elsewhere(
     database: str, redis_url: str, tmp_path: Path
 ) -> None:
-    async with SlowModel(count=300, pace=0.02).running() as model:
+    async with SlowModel(count=20_000, pace=0.02).running() as model:
         env = {"DATABASE_URL": database, "REDIS_URL": redis_url.rstrip("/").rsplit("/", 1)[0] + "/13"}
         if redis_url.count("/") == 2:
             env["REDIS_URL"] = redis_url + "/13"
@@ -182,11 +183,16 @@ async def test_a_worker_hands_over_and_the_run_goes_on_elsewhere(
                         assert not reading.done() or reading.exception() is None
                         await asyncio.sleep(0.05)
                 assert time.monotonic() - began < MOST_SECONDS  # at once, not after the lease
-                await asyncio.wait_for(reading, 60)
-                assert seqs == list(range(1, len(seqs) + 1))
-                assert run.view.text == model.text
-                assert run.view.status == "complete"
+                await run.cancel()
+                await asyncio.wait_for(reading, 30)
                 assert run.view.epoch == 2
+                assert run.view.status == "cancelled"
+                stored = RunView(run.run_id)
+                async for seq, chunk in read_log(nexus.calls, run.run_id, 0):
+                    assert stored.apply(seq, chunk)
+                assert seqs == list(range(1, stored.last_seq + 1))
+                assert run.view.text == stored.text
+                assert model.text.startswith(stored.text)
             finally:
                 for worker in workers:
                     worker.end()
