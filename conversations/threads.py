@@ -140,7 +140,7 @@ def totals_of(conversation_id: UUID) -> Wire:
     used = [row for row in rows if row["tokens"]]
     costs = [Decimal(row["cost"]) for row in used if row["cost"] is not None]
     return {
-        "tokens": sum(row["tokens"] for row in used),
+        "tokens": sum(int(row["tokens"]) for row in used),
         "cost": pico_to_usd(int(sum(costs))) if costs else None,
         "free": all(row["provider"] in FREE_PROVIDERS for row in used),
         "at": instant(timezone.now()),

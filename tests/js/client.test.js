@@ -162,3 +162,11 @@ test("it remembers the last refusal until it is cleared", async () => {
   client.clearError();
   assert.equal(client.error, null);
 });
+
+test("it stays in its conversation when an answer is made again", async () => {
+  const client = await connected();
+  await client.sendMessage("", { agentId: "demo", regenerateMessageId: "m2" });
+  await settle();
+  assert.deepEqual(FakeSocket.last.framesOf("unsubscribe"), []);
+  assert.equal(client.state.pending.length, 0);
+});

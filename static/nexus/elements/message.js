@@ -41,7 +41,7 @@ export class NexusMessage extends HTMLElement {
     if (entry.message?.continues) return this.#renderContinues();
     this.toggleAttribute("continued", Boolean(view.continues));
     this.toggleAttribute("cut", Boolean(view.continued));
-    const adopted = !this.#built && this.childElementCount > 0 && !entry.pending && !(entry.run && isLive(entry.run));
+    const adopted = !this.#built && this.childElementCount > 0 && !entry.pending && !(entry.run && isLive(entry.run)) && !offersRetry(view);
     if (!this.#built && !adopted) this.#build();
     if (this.#built && !this.#editing) this.#render(before);
     if (!this.#built) {
@@ -157,6 +157,7 @@ export class NexusMessage extends HTMLElement {
         }
         const call = this.#element(key, () => document.createElement("nexus-tool-call"));
         list.wanted.push(call);
+        call.progress = live ? (run.toolProgress?.[item.toolId] ?? null) : null;
         call.item = item;
         call.canRetry = Boolean(this.#view.canAct && this.#view.last && !live);
         return;
@@ -323,6 +324,11 @@ export class NexusMessage extends HTMLElement {
       h("button.ib.narrow", { type: "button", "aria-label": label, disabled: index + by < 0 || index + by >= count, onclick: () => emit(this, "message-action", { action: "branch", entry: this.#view.entry, fork, value: ids[index + by] }) }, icon(iconName, "s"));
     return h("span.branches", { role: "group", "aria-label": "Versions" }, step(-1, "Earlier version", "chevron-left"), h("span.num", {}, `${index + 1} / ${count}`), step(1, "Later version", "chevron-right"));
   }
+}
+
+/** A call that failed in the last answer can be asked for again: then the page draws it anew, with its button. */
+function offersRetry({ canAct, last, entry }) {
+  return Boolean(canAct && last && entry.message?.parts.some((part) => part.type === "tool_call" && part.status === "FAILED"));
 }
 
 customElements.define("nexus-message", NexusMessage);

@@ -31,23 +31,23 @@ export function standing(entry, now, online = true) {
     const from = run.startedAt ?? run.queuedAt ?? now;
     return { kind: "run", icon: "loader-circle", word: "Waiting for the first words", more: wholeSeconds(now - from), spin: true };
   }
-  if (run.progress?.percentage != null && run.progress.percentage < 100) return { kind: "run", icon: "loader-circle", word: "Answering", more: `${Math.round(run.progress.percentage)} %`, spin: true };
   return { kind: "run", icon: "loader-circle", word: "Answering", spin: true };
 }
 
 /**
  * How far a run of several steps is, for a thin line under its name; null when there is nothing to tell.
- * @returns {{part: number|null, words: string}|null} part 0..1
+ * @returns {{part: number, words: string}|null} part 0..1
  */
 export function progressOf(run) {
   const told = run && isLive(run) ? run.progress : null;
   if (!told) return null;
-  const steps = told.totalSteps > 1 ? `Step ${Math.min(Math.max(told.currentStep ?? 1, 1), told.totalSteps)} of ${told.totalSteps}` : "";
+  const done = Math.min(Math.max(told.currentStep ?? 0, 0), told.totalSteps ?? 0);
+  const steps = told.totalSteps > 1 ? `${done} of ${told.totalSteps} steps` : "";
   const percent = typeof told.percentage === "number" ? Math.min(100, Math.max(0, told.percentage)) : null;
   if (!steps && percent === null) return null;
-  const part = percent !== null ? percent / 100 : Math.max((told.currentStep ?? 1) - 1, 0) / told.totalSteps;
   const left = told.estimatedTimeRemaining >= 5 ? `about ${roughly(told.estimatedTimeRemaining)} left` : "";
-  return { part, words: [steps || `${Math.round(percent)} %`, left].filter(Boolean).join(" · ") };
+  const words = [told.message, steps || `${Math.round(percent)} %`, left].filter(Boolean).join(" · ");
+  return { part: percent === null ? done / told.totalSteps : percent / 100, words };
 }
 
 /** s → `20 s`, `2 min`, `1 h 10 min`: no more exact than a guess is. */

@@ -2,7 +2,7 @@
  * `<nexus-tool-call>`: one call as a row: state, name, what it was asked, time. Opens to input and result. A failed or
  * unknown one opens itself. A row keeps its place and its height when its state changes.
  *
- * Property `item`: `{call, startedAt, endedAt}` of a run. `canRetry` offers to ask for a failed call again: event
+ * Property `item`: `{call, startedAt, endedAt}` of a run; `progress`, set before it: what a running call tells of itself. `canRetry` offers to ask for a failed call again: event
  * `message-action` {action: "retry-tool", call}.
  */
 import { emit, h, icon, setText, stateMark } from "../lib/dom.js";
@@ -26,6 +26,7 @@ export class NexusToolCall extends HTMLElement {
   #touched = false;
   #stop = null;
   #canRetry = false;
+  #progress = null;
 
   disconnectedCallback() {
     this.#stop?.();
@@ -44,15 +45,28 @@ export class NexusToolCall extends HTMLElement {
     const { call } = item;
     if (before !== call.status) this.#showState(call.status);
     setText(this.querySelector(".nm"), call.toolName);
-    setText(this.querySelector(".arg"), call.status === "FAILED" ? errorText(call) : inWords(call.input));
+    this.#tell(call);
     const running = call.status === "RUNNING";
     if (running && !this.#stop) this.#stop = tick((now) => this.#time(now));
     if (!running && this.#stop) {
       this.#stop();
       this.#stop = null;
     }
-    this.#time(Date.now());
     if (this.firstElementChild.open) this.#fill();
+  }
+
+  /** @param {{percentage?: number|null, message?: string}|null} progress */
+  set progress(progress) {
+    if (progress === this.#progress) return;
+    this.#progress = progress;
+    if (this.#item) this.#tell(this.#item.call);
+  }
+
+  /** What it was asked, in words; while it runs what it says; why it failed. */
+  #tell(call) {
+    const said = call.status === "RUNNING" ? this.#progress?.message : "";
+    setText(this.querySelector(".arg"), said || (call.status === "FAILED" ? errorText(call) : inWords(call.input)));
+    this.#time(Date.now());
   }
 
   set canRetry(canRetry) {
@@ -79,7 +93,9 @@ export class NexusToolCall extends HTMLElement {
     let ms = call.durationMs ?? null;
     if (ms === null && call.status === "RUNNING") ms = now - startedAt;
     if (ms === null && endedAt && call.status !== "PENDING" && endedAt > startedAt) ms = endedAt - startedAt;
-    setText(this.querySelector(".ms"), ms === null ? "–" : seconds(ms));
+    const percent = call.status === "RUNNING" ? this.#progress?.percentage : null;
+    const part = typeof percent === "number" ? `${Math.round(percent)} % · ` : "";
+    setText(this.querySelector(".ms"), part + (ms === null ? "–" : seconds(ms)));
   }
 
   /** Input and result are written only when somebody looks. */

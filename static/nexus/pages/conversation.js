@@ -224,7 +224,7 @@ export class ConversationPage {
   }
 
   #events() {
-    this.log.addEventListener("message-action", (event) => this.#act(event.detail));
+    this.log.addEventListener("message-action", (event) => this.#act({ entry: event.target.closest("nexus-message")?.view?.entry, ...event.detail }));
     this.log.addEventListener("message-in-view", (event) => {
       this.#runInView = event.detail.runId;
       schedule(this.draw);
