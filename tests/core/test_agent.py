@@ -8,7 +8,7 @@ import pytest
 
 from nexus_core import AgentRequest, BaseAgent, ExecutionContext, ModelAgent, NexusError, tool
 from nexus_core.agent import run_agent
-from nexus_core.errors import AgentNotFound, PremiumRequired, RunCancelled, RunFenced
+from nexus_core.errors import AgentNotFound, PremiumRequired, RunCancelled, RunFenced, StreamBroken
 from nexus_core.providers.scripted import call, say
 from nexus_core.registry import AgentRegistry, discover_tools
 
@@ -169,3 +169,52 @@ def test_it_discovers_plugins_and_leaves_broken_ones_out(plugins, caplog):
     assert "no_such_thing" in caplog.text
     assert "is left out" in caplog.text
     assert discover_tools() == [offered]
+
+
+async def test_it_answers_without_a_model_in_mock_mode():
+    agent = ModelAgent(id="mock", mock_mode=True)
+    for _ in range(2):
+        response = await agent.execute(AgentRequest("mock", "test"))
+        assert response.text == "This is a test response to: test"
+        assert sum(chunk.type == "content" for chunk in response.chunks) > 1
+        assert terminal_of(response.chunks).fields["provider"] == "mock"
+    with pytest.raises(ValueError, match="route"):
+        ModelAgent(id="none")
+
+
+async def test_it_recovers_from_an_interruption():
+    agent = ModelAgent(id="mock", mock_mode=True)
+    assert agent.interrupt() is False
+    with pytest.raises(ValueError, match="no run to recover"):
+        await agent.recover()
+    cut = []
+    async for chunk in run_agent(agent, AgentRequest("mock", "test")):
+        cut.append(chunk)
+        if chunk.type == "content":
+            assert agent.interrupt()
+    assert statuses(cut)[-1] == "cancelled"
+    recovered = await agent.recover()
+    assert recovered.text == "This is a test response to: test"
+
+
+async def test_it_recovers_from_the_last_completed_step_without_calling_its_tools_again():
+    called = []
+
+    @tool
+    async def note(word: str) -> str:
+        """Notes a word."""
+        called.append(word)
+        return word
+
+    b = bench(
+        [
+            call(("note", {"word": "a"})),
+            StreamBroken("gone"),
+            StreamBroken("gone"),
+            StreamBroken("gone"),
+            "Done.",
+        ],
+        tools=[note],
+    )
+    assert terminal_of((await b.run()).chunks).status == "failed"
+    assert (await b.agent.recover()).text == "Done." and called == ["a"]

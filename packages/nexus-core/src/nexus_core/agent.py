@@ -8,11 +8,13 @@ and makes sure that a run ends with exactly one terminal chunk.
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from .chunks import Chunk, ContentChunk, ErrorChunk, MetadataChunk, MetadataStatus, ToolCallChunk, ToolStatus
@@ -24,7 +26,8 @@ from .loop import RunSpec, run_loop
 from .messages import Message, user
 from .ports import Ports
 from .progress import Progress
-from .providers.base import Reasoning
+from .providers.base import ModelRequest, Reasoning
+from .providers.scripted import ScriptedProvider, Turn, say
 from .retry import RetryPolicy
 from .tools import DEFAULT_TIMEOUT, Tool, Toolset
 from .usage import Cost, Usage
@@ -151,7 +154,8 @@ class ModelAgent(BaseAgent):
     """A model with a prompt and tools.
 
     Args:
-        routes: the model and its fallbacks, first first.
+        routes: the model and its fallbacks, first first; may be left out with `mock_mode`.
+        mock_mode: for tests: it asks no model and streams "This is a test response to: …" [A17].
         tools: its tools; without it, those of `create_tools`.
         max_tokens: answer tokens per model call.
         max_consecutive_tool_calls: model turns with tool calls in a row.
@@ -161,10 +165,13 @@ class ModelAgent(BaseAgent):
 
     DEFAULT_MAX_TOKENS: ClassVar[int] = 2000
 
+    _newest: AgentRequest | None = None
+
     def __init__(
         self,
         *,
-        routes: Sequence[Route],
+        routes: Sequence[Route] = (),
+        mock_mode: bool = False,
         id: str = "",
         name: str = "",
         description: str = "",
@@ -179,6 +186,8 @@ class ModelAgent(BaseAgent):
         reasoning: Reasoning = "off",
         retry: RetryPolicy | None = None,
     ) -> None:
+        if mock_mode:
+            routes = [Route(ScriptedProvider(itertools.repeat(_mock_answer), name="mock"), "mock")]
         if not routes:
             raise ValueError("A ModelAgent needs at least one route: Route(provider, model)")
         self.id = id or self.id
@@ -198,7 +207,29 @@ class ModelAgent(BaseAgent):
             self._tools = Toolset(tools)
 
     def stream(self, request: AgentRequest) -> AsyncGenerator[Chunk, None]:
+        self._newest = request
         return run_loop(self.spec(request.context), request.messages, request.context, request.ports)
+
+    def interrupt(self) -> bool:
+        """Stops the newest run of this object: it ends `cancelled`, its partial text kept [A17].
+
+        False if there was none. Inside Nexus a person's Stop does the same, for any run.
+        """
+        if self._newest is None:
+            return False
+        self._newest.context.cancelled.set()
+        return True
+
+    async def recover(self) -> AgentResponse:
+        """Goes on with the newest run after `interrupt` or a failure, from its last completed step [A17].
+
+        Completed tool calls are not repeated: its journal remembers them. Raises `ValueError` when
+        there is nothing to recover. Inside Nexus `run.resume` does the same, as a new run.
+        """
+        if self._newest is None:
+            raise ValueError("There is no run to recover: nothing was streamed by this agent yet.")
+        context = replace(self._newest.context, cancelled=asyncio.Event())
+        return await self.execute(replace(self._newest, context=context))
 
     def spec(self, context: ExecutionContext) -> RunSpec:
         """What the loop runs for this agent there; premium tools only where the plan has them [T1]."""
@@ -253,6 +284,13 @@ async def run_agent(agent: BaseAgent, request: AgentRequest) -> AsyncGenerator[C
         return
     if not (isinstance(last, MetadataChunk) and last.status == "waiting"):
         yield _terminal("complete", "end")
+
+
+def _mock_answer(request: ModelRequest) -> Turn:
+    """A turn of `mock_mode`, word by word: a moment between two of them, so that they stay several chunks."""
+    asked = next((message.text for message in reversed(request.messages) if message.role == "user"), "")
+    words = say(f"This is a test response to: {asked}")
+    return [action for word in words for action in (word, 0.001)]
 
 
 def _terminal(status: MetadataStatus, stop_reason: str) -> MetadataChunk:
