@@ -117,7 +117,7 @@ async def in_database(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
         if future.cancelled():
             return
         try:
-            tell: tuple[Any, ...] = (_succeed, future, context.run(_guarded, fn, *args, **kwargs))
+            tell: tuple[Any, ...] = (_succeed, future, context.run(lambda: _guarded(fn, *args, **kwargs)))
         except BaseException as fault:  # it is raised where it is awaited
             tell = (_fail, future, fault)
         with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more

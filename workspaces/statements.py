@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 from uuid import UUID, uuid4
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections
@@ -68,7 +68,7 @@ class Table(Generic[M]):
         self._attnames = [field.attname for field in self._fields]
         self._ways = [_Way(field) for field in self._fields]
         self._by_name = dict(zip(self._attnames, self._ways, strict=True))
-        self._key = self._fields.index(cast("Field[Any, Any]", model._meta.pk))
+        self._key = self._fields.index(model._meta.pk)
         self.width = len(self._fields)
         self.columns = ", ".join(f'"{self.name}"."{field.column}"' for field in self._fields)
         """All columns, for `SELECT` or `RETURNING`; `read` takes such a row."""
