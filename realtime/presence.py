@@ -7,6 +7,7 @@ answers the server's pings is present; it is gone when it ends.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from dataclasses import replace
@@ -107,6 +108,9 @@ def _agent_key(agent_slug: str, conversation_id: UUID) -> str:
 
 def _changed(workspace_id: UUID) -> None:
     if (standing := existing_hub()) is not None:
+        if asyncio._get_running_loop() is standing.loop:  # as it mostly is: no need to wake it
+            _mark(workspace_id)
+            return
         with contextlib.suppress(RuntimeError):  # the loop ended meanwhile: nobody listens
             standing.loop.call_soon_threadsafe(_mark, workspace_id)
 
