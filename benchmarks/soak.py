@@ -39,6 +39,8 @@ APPLICATION = "benchmarks.soak_app:application"
 WORKER = ("-m", "benchmarks.soak_worker")
 TERMINAL = (b'"status":"complete"', b'"status":"failed"', b'"status":"cancelled"')
 SEED = 20261121
+LEAST_MINUTES = 10
+"""A shorter soak is warm-up for the most part: its memory is shown, not judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +82,11 @@ class Row:
             out["tasks"] = Course(self.at[-len(self.task_counts) :], self.task_counts)
         return out
 
-    def grew(self) -> list[str]:
+    def grew(self, *, memory: bool) -> list[str]:
         """What did not stay flat."""
         courses = self.courses()
-        out = [] if memory_is_flat(courses.pop("MiB")) else ["memory"]
+        mib = courses.pop("MiB")
+        out = ["memory"] if memory and not memory_is_flat(mib) else []
         return out + [name for name, course in courses.items() if not count_is_flat(course)]
 
 
@@ -292,7 +295,7 @@ def verdict(life: Life, rows: dict[str, Row], plan: Soak) -> tuple[str, bool]:
             f"{row.samples[-1].cpu_s - row.samples[0].cpu_s:>9.0f}",
         ]
         if row.judged:
-            mine = row.grew()
+            mine = row.grew(memory=plan.minutes >= LEAST_MINUTES)
             grew += [f"{what} of {name}" for what in mine]
             cells.append("  flat" if not mine else f"  GREW: {', '.join(mine)}")
         lines.append("".join(cells))
@@ -300,6 +303,8 @@ def verdict(life: Life, rows: dict[str, Row], plan: Soak) -> tuple[str, bool]:
     for name, row in rows.items():
         values = [one.memory / MIB for one in row.samples]
         lines.append(f"{name:<14}{min(values):>6.0f} {chart(values)} {max(values):.0f} MiB")
+    if plan.minutes < LEAST_MINUTES:
+        lines.append(f"Memory is not judged in less than {LEAST_MINUTES} minutes.")
     flat = not grew and not life.faults.total and not life.failures
     lines.append(f"Verdict: {'flat, nothing lost' if flat else 'NOT FLAT OR NOT RIGHT: ' + _why(grew, life)}")
     return "\n".join(lines), flat

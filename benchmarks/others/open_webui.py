@@ -6,6 +6,7 @@ and the like, which cost further requests, are not asked for; embeddings are nev
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import secrets
 import time
@@ -93,25 +94,34 @@ class OpenWebUiPeer:
 
     def __init__(self, process: Process, port: int) -> None:
         self.process, self._port, self._people = process, port, 0
+        self._first: asyncio.Task[str] | None = None
 
     async def line(self, person: int) -> OpenWebUiLine:
         self._people += 1
-        token = await self._sign_up(f"person{self._people}@example.com")
+        token = await self._person(f"person{self._people}@example.com")
         headers = {"Origin": f"http://127.0.0.1:{self._port}"}
         socket = await engineio.join(self._port, "/ws/socket.io/", {"token": token}, headers)
         joined = await socket.wait_for(b'40{"sid"')
         engineio.emit(socket, "user-join", {"auth": {"token": token}})
         return OpenWebUiLine(socket, orjson.loads(joined.payload[2:])["sid"], token, self._port)
 
-    async def _sign_up(self, email: str) -> str:
+    async def _person(self, email: str) -> str:
+        """A new person's token. The first one signs up and adds the others, as an administrator does."""
+        if self._first is None:
+            self._first = asyncio.create_task(self._post("signup", "admin@example.com", ""))
+        return await self._post("add", email, await self._first)
+
+    async def _post(self, what: str, email: str, token: str) -> str:
         answer = await Answer.open(self._port)
         try:
             body = {"name": email.split("@")[0], "email": email, "password": "for-the-benchmark"}
             headers = {"Content-Type": "application/json"}
-            answer.request("POST", "/api/v1/auths/signup", headers, orjson.dumps(body))
-            status, told = await answer.whole(60)
+            if token:
+                headers["Authorization"], body["role"] = f"Bearer {token}", "user"
+            answer.request("POST", f"/api/v1/auths/{what}", headers, orjson.dumps(body))
+            status, told = await answer.whole(120)
             if status != 200:
-                raise RuntimeError(f"Open WebUI refused a sign-up: {told[:200]!r}")
+                raise RuntimeError(f"Open WebUI refused a person: {told[:200]!r}")
             return str(orjson.loads(told)["token"])
         finally:
             await answer.close()

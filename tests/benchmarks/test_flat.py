@@ -75,4 +75,5 @@ def test_it_fails_a_soak_that_grows_or_loses() -> None:
     text, flat = verdict(good, {"web": watched(0.02)}, plan)
     assert not flat
     assert "memory of web" in text
+    assert verdict(Life([], Soak(minutes=2), 0), {"web": watched(0.02)}, Soak(minutes=2))[1]
     assert not verdict(Life([], plan, 0, faults=Faults(lost=1)), {"web": watched(0)}, plan)[1]
