@@ -131,8 +131,7 @@ def metadata_of(run_ids: Iterable[UUID]) -> dict[UUID, list[Piece]]:
     ids = list(run_ids)
     found = RunChunk.objects.filter(run_id__in=ids, type__in=["metadata", PACK]).order_by("seq")
     out: dict[UUID, list[Piece]] = {run_id: [] for run_id in ids}
-    for run_id, *row in found.values_list("run_id", "seq", "type", "wire", "packed"):
-        seq, kind, wire, packed = row
+    for run_id, seq, kind, wire, packed in found.values_list("run_id", "seq", "type", "wire", "packed"):
         for piece in pieces_of(LogRow(seq, kind, wire, None if packed is None else bytes(packed))):
             if piece.type == "metadata":
                 out[run_id].append(piece)

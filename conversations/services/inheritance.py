@@ -51,7 +51,7 @@ def inherited_by(run: Run) -> Inherited:
     calls = [call for step in steps for call in found[step.run_id].calls if call.step == step.index]
     # The last run to complete a step shows in its own log what it had from those before.
     last = steps[-1]
-    shown = [
+    shown: list[Chunk] = [
         chunk
         for _, chunk in kept(until(found[last.run_id].log, last.last_seq))
         if isinstance(chunk, (ContentChunk, ReasoningChunk, ToolCallChunk))

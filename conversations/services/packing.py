@@ -94,7 +94,9 @@ def _segments(runs: list[UUID]) -> tuple[list[_Segment], list[UUID]]:
     """The packs of these runs as far as one batch goes, and the runs that it finishes."""
     found = RunChunk.objects.filter(run_id__in=runs, packed=None).order_by("run_id", "seq")
     columns = found.values_list("pk", "run_id", "seq", "type", "wire")
-    rows = [_Row(pk, run_id, Piece(*piece)) for pk, run_id, *piece in columns[: MOST_ROWS + 1]]
+    rows = [
+        _Row(pk, run_id, Piece(seq, kind, wire)) for pk, run_id, seq, kind, wire in columns[: MOST_ROWS + 1]
+    ]
     cut = rows[-1].run_id if len(rows) > MOST_ROWS else None
     segments: list[_Segment] = []
     seen: set[UUID] = set()

@@ -25,8 +25,7 @@ from ..tracing import carry
 from .input import BadInput
 from .run_start import RunInProgress, Started, earlier_start, fingerprint
 
-
-STANDS = {
+STANDS: dict[str, str] = {
     Run.Status.COMPLETE: "is complete",
     Run.Status.WAITING: "waits for a person's decision",
     Run.Status.QUEUED: "has not begun",

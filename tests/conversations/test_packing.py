@@ -6,6 +6,7 @@ import threading
 import time
 from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 from uuid import UUID
 
 import orjson
@@ -273,3 +274,22 @@ def test_it_packs_a_backlog_by_hand(alice):
     assert told.getvalue().startswith("2 runs: 40 rows became 2, ")
     call_command("pack_logs", "--now", stdout=told)
     assert [rows_of(run) for run in runs] == [1, 1, 1]
+
+
+def test_it_is_read_in_one_place_only():
+    """Whoever reads `RunChunk` without `conversations.log` would take a pack for a chunk."""
+    allowed = {"models.py", "log.py", "packing.py", "statements.py", "run_finish.py"}
+    apps = [
+        Path(__file__).parents[2] / name
+        for name in ("conversations", "billing", "realtime", "agents", "chaos")
+    ]
+    users = [
+        path.name
+        for app in apps
+        for path in app.rglob("*.py")
+        if "migrations" not in path.parts
+        and (
+            "RunChunk" in (text := path.read_text(encoding="utf-8")) or "conversations_runchunk WHERE" in text
+        )
+    ]
+    assert set(users) <= allowed
