@@ -90,8 +90,8 @@ def _watch_writer() -> None:
 
 
 around(frames, "run_start", before="service begins")
-around(port, "enqueue", after="enqueued")
-around(runner, "run_claim", before="claim begins", after="claimed")
+around(port, "begin", before="enqueued")
+around(runner, "claim_given", before="claim begins", after="claimed")
 around(DbMeter, "reserve", before="reserve begins", after="reserved")
 around(writer, "publish", after="published")
 _watch_writer()
