@@ -116,6 +116,6 @@ def litellm(folder: Path, core: set[int], provider_url: str) -> Iterator[LiteLlm
         },
         answers=lambda: answers(port, "/health/liveliness"),
         cwd=folder,
-        seconds=180,
+        seconds=300,
     ) as process:
         yield LiteLlmPeer(process, port)
