@@ -20,14 +20,24 @@ from .provider import ChaosProvider
 from .report import table
 from .trial import Result, Trial
 
+SHORT: tuple[tuple[Topology, str, int], ...] = (
+    ("scaled", "worker_kill_at_point", 3),
+    ("scaled", "worker_stop_at_point", 1),
+    ("scaled", "web_kill", 1),
+    ("scaled", "hints_fail", 1),
+    ("scaled", "redis_empty", 1),
+    ("scaled", "postgres_restart", 1),
+    ("embedded", "worker_kill_at_point", 2),
+    ("embedded", "provider_breaks", 1),
+)
+"""The short form: a few trials of what breaks most, in both topologies, within three minutes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """`trials` of each fault in each topology it makes sense in, from `seed` on."""
+    """How many trials of which fault where, from `seed` on; `lease` in seconds, None: the product's own."""
 
-    faults: tuple[str, ...]
-    topologies: tuple[Topology, ...]
-    trials: int
+    trials: tuple[tuple[Topology, str, int], ...]
     seed: int
     lease: float | None
     folder: Path
@@ -38,6 +48,7 @@ def order_of(arguments: Sequence[str]) -> Order:
     parser.add_argument("--fault", action="append", choices=sorted(FAULTS), help="default: all of them")
     parser.add_argument("--topology", action="append", choices=["embedded", "scaled"], help="default: both")
     parser.add_argument("--trials", type=int, default=5, help="of each fault and topology (5)")
+    parser.add_argument("--short", action="store_true", help="the few trials that are part of `make test`")
     parser.add_argument("--seed", type=int, help="of the first trial; each next one has the next number")
     parser.add_argument("--lease", default="2", help="seconds, or `default` for the product's own (2)")
     parser.add_argument(
@@ -45,10 +56,15 @@ def order_of(arguments: Sequence[str]) -> Order:
     )
     given = parser.parse_args(arguments)
     seed = given.seed if given.seed is not None else random.SystemRandom().randrange(10**6)
+    topologies: list[Topology] = given.topology or ["embedded", "scaled"]
+    every = tuple(
+        (topology, name, given.trials)
+        for topology in topologies
+        for name in given.fault or FAULTS
+        if topology in FAULTS[name].topologies
+    )
     return Order(
-        tuple(given.fault or FAULTS),
-        tuple(given.topology or ("embedded", "scaled")),
-        given.trials,
+        SHORT if given.short else every,
         seed,
         None if given.lease == "default" else float(given.lease),
         given.folder or Path("var") / "chaos" / time.strftime("%Y%m%d-%H%M%S"),
@@ -76,16 +92,16 @@ class Results:
 async def campaign(order: Order) -> list[Result]:
     order.folder.mkdir(parents=True, exist_ok=True)
     results = Results(order.folder / "results.jsonl")
-    for topology in order.topologies:
+    for topology in dict.fromkeys(topology for topology, _, _ in order.trials):
         await _in(topology, order, results)
     return results.all
 
 
 async def _in(topology: Topology, order: Order, results: Results) -> None:
     wanted = [
-        name
-        for name in order.faults
-        if topology in FAULTS[name].topologies and results.count(name, topology) < order.trials
+        (name, trials)
+        for where, name, trials in order.trials
+        if where == topology and results.count(name, topology) < trials
     ]
     if not wanted:
         return
@@ -100,8 +116,8 @@ async def _in(topology: Topology, order: Order, results: Results) -> None:
         print(
             f"{topology}: {', '.join(node.name for node in cluster.nodes)} run; logs in {folder}", flush=True
         )
-        for name in wanted:
-            while (done := results.count(name, topology)) < order.trials:
+        for name, trials in wanted:
+            while (done := results.count(name, topology)) < trials:
                 trial = Trial(FAULTS[name], order.seed + done, cluster, provider, session)
                 result = await trial.run()
                 results.add(result)

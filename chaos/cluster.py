@@ -84,7 +84,7 @@ class Cluster:
         self._stack.callback(self._kill_all)
         env = self._environment()
         direct = env | ({"DATABASE_URL": self.postgres.direct} if self.postgres is not None else {})
-        direct |= {"REDIS_URL": "", "NEXUS_FAILPOINTS": ""}
+        direct |= {"REDIS_URL": "", "NEXUS_FAILPOINTS": "", "LOG_LEVEL": "CRITICAL"}
         self.people = await asyncio.to_thread(self._fill, direct)
         self.inspector = await self._stack.enter_async_context(Inspector(direct, self.plan.tree))
         if self.plan.topology == "embedded":

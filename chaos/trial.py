@@ -17,6 +17,7 @@ from .checks.health import Logs, ended_alone
 from .checks.leases import watch_leases
 from .checks.promises import check_client_ids
 from .clients.doors import Door
+from .clients.drawing import Chunk
 from .clients.http import EventReader, Poller, invoke
 from .clients.socket import SocketWatcher
 from .cluster import Cluster
@@ -43,6 +44,10 @@ class Result:
     kills: int = 0
     struck: int = 0
     notes: list[str] = field(default_factory=list)
+
+
+def _resumed(chunk: Chunk) -> bool:
+    return bool(chunk["type"] == "metadata" and chunk["data"].get("status") == "resumed")
 
 
 class Trial:
@@ -203,22 +208,18 @@ class Trial:
         scene = self.scene
         if not scene.strikes:
             return None
+        moments = scene.strikes if self._fault.recovery == "resumed" else scene.heals
         waits: list[float] = []
-        for run in scene.runs:
-            for drawing in run.drawings:
-                for strike in scene.strikes if self._fault.recovery == "resumed" else scene.heals:
-                    found = [
-                        at - strike
-                        for at, chunk in zip(drawing.times, drawing.chunks, strict=True)
-                        if at > strike
-                        and (
-                            self._fault.recovery == "next"
-                            or (chunk["type"] == "metadata" and chunk["data"].get("status") == "resumed")
-                        )
-                    ]
-                    waits += found[:1]
-                if drawing.watcher != "joiner" and self._fault.recovery == "resumed":
-                    break  # the first watcher's word is enough
+        for drawing in (drawing for run in scene.runs for drawing in run.drawings):
+            drawn = list(zip(drawing.times, drawing.chunks, strict=True))
+            for n, moment in enumerate(moments):
+                until = moments[n + 1] if n + 1 < len(moments) else float("inf")
+                if not drawn or drawn[0][0] > scene.strikes[0] or drawn[-1][0] < moment:
+                    continue  # it was not watching when it happened, or had seen everything
+                after = [(at, chunk) for at, chunk in drawn if moment < at < until]
+                if self._fault.recovery == "resumed":
+                    after = [(at, chunk) for at, chunk in after if _resumed(chunk)]
+                waits += [at - moment for at, _ in after[:1]]
         return max(waits, default=None)
 
     def evidence(self, folder: Path, result: Result) -> None:

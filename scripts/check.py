@@ -22,6 +22,7 @@ TYPED = (
     "billing",
     "conversations",
     "scripts",
+    "chaos",
     "packages/nexus-core/src",
 )
 Check = tuple[str, Callable[[], bool]]

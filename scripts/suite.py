@@ -2,7 +2,8 @@
 
 1. the browser's modules, under Node;
 2. everything in Python, embedded (SQLite, no Redis), in two processes, then the browser tests;
-3. the Django apps again, scaled (PostgreSQL and Redis).
+3. the short form of `make chaos`, alone, because it kills by the clock;
+4. the Django apps again, scaled (PostgreSQL and Redis).
 
 A service that cannot be had is told at the start and at the end; with CI=true that is a failure.
 With arguments (`make test ARGS="tests/core -k retry"`) only pytest runs, once, with them.
@@ -147,14 +148,17 @@ def run_all(services: Services) -> list[Part]:
     env = services.environment()
     parts = [run_javascript(env)]
     quick = ("-n", WORKERS, "--dist", "loadfile", "-q")
-    parts.append(run_pytest("Python, embedded", env, *quick, "-m", "not e2e", "tests"))
+    parts.append(run_pytest("Python, embedded", env, *quick, "-m", "not e2e and not chaos", "tests"))
     parts.append(run_pytest("whole product, in a browser", env, "-q", "-m", "e2e", "tests"))
+    parts.append(run_pytest("chaos, short form", env, "-q", "-m", "chaos", "tests"))
     postgres, redis = services.get("PostgreSQL"), services.get("Redis")
     if postgres and redis:
         scaled = env | {"DATABASE_URL": postgres.value, "REDIS_URL": redis.value}
         folders = [f"tests/{name}" for name in SCALED if (ROOT / "tests" / name).is_dir()]
         parts.append(
-            run_pytest("Django apps, PostgreSQL and Redis", scaled, *quick, "-m", "not e2e", *folders)
+            run_pytest(
+                "Django apps, PostgreSQL and Redis", scaled, *quick, "-m", "not e2e and not chaos", *folders
+            )
         )
     else:
         parts.append(Part("Django apps, PostgreSQL and Redis", note="NOT RUN, see the missing services"))

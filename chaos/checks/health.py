@@ -54,7 +54,9 @@ def _bad(line: str, allowed: Sequence[str]) -> bool:
             told = json.loads(line)
         except ValueError:
             return any(sign in line for sign in UNHANDLED)
-        if told.get("level") in ("error", "critical") or "exception" in told:
+        if "exception" in told or told.get("level") == "critical":
+            return True
+        if told.get("level") == "error" and "fault" not in told:  # `fault`: a store is away, and that is said
             return True
     return any(sign in line for sign in UNHANDLED)
 

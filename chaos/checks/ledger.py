@@ -29,12 +29,14 @@ def _of(run: WatchedRun, scene: Scene) -> list[str]:
     ]
     settled = [row for row in rows if row["status"] == "SETTLED"]
     lost = [row for row in rows if row["status"] == "UNKNOWN"]
-    if not len(settled) <= len(requests) <= len(settled) + len(lost):
+    # Cut off before an answer began: whether it had left nobody knows, and it is charged as if.
+    unsure = [row for row in settled if not row["success"] and row["estimated"] and not row["tokens_output"]]
+    if not len(settled) - len(unsure) <= len(requests) <= len(settled) + len(lost):
         faults.append(
             f"{len(requests)} requests came over the wire; {len(settled)} are settled, {len(lost)} lost with their owner"
         )
-    if len(lost) > run_kills(run):
-        faults.append(f"{len(lost)} attempts were lost with {run_kills(run)} owners")
+    if len(lost) + len(unsure) > run_kills(run) + sum(bool(request.fault) for request in requests):
+        faults.append(f"{len(lost)} attempts were lost, {len(unsure)} cut, with {run_kills(run)} owners")
     faults += _numbers(settled, requests)
     faults += _sums(run, rows)
     return faults

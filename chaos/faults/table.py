@@ -16,6 +16,9 @@ from . import others, processes, stores
 BOTH: tuple[Topology, ...] = ("embedded", "scaled")
 SCALED: tuple[Topology, ...] = ("scaled",)
 
+AWAY = ("Service Unavailable",)
+"""Requests that came while the database was away were answered with 503, which Django logs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -55,9 +58,9 @@ FAULTS: dict[str, Fault] = {
         Fault("redis_away", stores.redis_away, SCALED, recovery="next"),
         Fault("redis_cut", stores.redis_cut, SCALED, recovery="next"),
         Fault("redis_slow", stores.redis_slow, SCALED, recovery="next"),
-        Fault("postgres_restart", stores.postgres_restart, SCALED, recovery="next"),
-        Fault("postgres_terminate", stores.postgres_terminate, SCALED, recovery="next"),
-        Fault("postgres_black_hole", stores.postgres_black_hole, SCALED, recovery="next"),
+        Fault("postgres_restart", stores.postgres_restart, SCALED, recovery="next", allowed=AWAY),
+        Fault("postgres_terminate", stores.postgres_terminate, SCALED, recovery="next", allowed=AWAY),
+        Fault("postgres_black_hole", stores.postgres_black_hole, SCALED, recovery="next", allowed=AWAY),
         Fault("hints_fail", others.hints_fail, recovery="next"),
         Fault("provider_breaks", others.provider_breaks, play=broken_play, all_complete=False),
     )

@@ -122,9 +122,11 @@ async def test_it_survives_noise_between_events(transcript: Transcript) -> None:
 
 
 @pytest.mark.parametrize(
-    "usage", [{}, {"output_tokens": -5}, {"output_tokens": 10**18}, {"output_tokens": "x"}]
+    "usage",
+    [{}, {"output_tokens": -5}, {"output_tokens": 10**18}, {"output_tokens": "x"}, {"output_tokens": 7}],
 )
 async def test_it_does_not_believe_absurd_usage(usage: dict[str, object]) -> None:
+    """One absurd or negative count, and none of the answer's counts is believed."""
     transcript = next(t for t in TRANSCRIPTS if t.id == "anthropic-text")
     start = {
         "type": "message_start",
