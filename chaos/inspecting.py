@@ -16,7 +16,7 @@ from django.db.models import Exists, F, OuterRef  # noqa: E402
 from django.db.models.functions import Now  # noqa: E402
 
 from billing.models import Attempt  # noqa: E402
-from conversations.follow import read_log  # noqa: E402
+from conversations.log import read_log  # noqa: E402
 from conversations.models import Message, Run, Step, ToolCall  # noqa: E402
 
 MOST = 10**6

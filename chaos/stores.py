@@ -138,7 +138,7 @@ class Redis:
     @property
     def _pid(self) -> int:
         with redis.Redis.from_url(self.direct) as client:
-            return int(client.info("server")["process_id"])  # type: ignore[index]
+            return int(client.info("server")["process_id"])
 
     def kill(self) -> None:
         os.kill(self._pid, signal.SIGKILL)

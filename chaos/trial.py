@@ -174,10 +174,11 @@ class Trial:
         late: list[Watcher] = []
         for run in runs:
             assert run.started is not None
-            for watcher in (
+            comers: list[Watcher] = [
                 SocketWatcher("late socket", self._door(self.scene.dice), run=run.started),
                 EventReader("late events", self._door(self.scene.dice), run.started, self.scene.session),
-            ):
+            ]
+            for watcher in comers:
                 self._watched(run, watcher)
                 self._job(watcher.watch())
                 late.append(watcher)

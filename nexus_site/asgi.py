@@ -22,6 +22,7 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from channels.sessions import CookieMiddleware, SessionMiddleware  # noqa: E402
 from django.urls import path  # noqa: E402
 
+from conversations.engine.last_resort import end_in_any_case  # noqa: E402
 from conversations.engine.start import EngineHost  # noqa: E402
 from realtime.consumer import NexusConsumer  # noqa: E402
 from realtime.ending import hear_signals  # noqa: E402
@@ -52,7 +53,9 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             hear_signals()
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
+            last_resort = end_in_any_case()
             await host.stop()
+            last_resort.cancel()
             await send({"type": "lifespan.shutdown.complete"})
             return
 
@@ -91,6 +94,7 @@ def _under_daphne() -> None:
         asyncio.get_event_loop().create_task(_start_or_refuse()).add_done_callback(started)
 
     def drain() -> Deferred[Any]:
+        end_in_any_case()
         return Deferred.fromFuture(asyncio.ensure_future(host.stop()))
 
     reactor.callWhenRunning(start)

@@ -69,10 +69,7 @@ def _as_sent(run: WatchedRun, chunks: list[Chunk], requests: Sequence[Request]) 
     elif stored.answer["content"] != text:
         faults.append("the answer's message has another text than the log")
     complete = stored.run["status"] == "complete"
-    for what, said, whole in (
-        ("text", text, lambda r: r.text),
-        ("thinking", thinking(chunks), lambda r: r.thinking),
-    ):
+    for what, said, whole in (("text", text, _text_of), ("thinking", thinking(chunks), _thinking_of)):
         left = said
         for index, step in enumerate(run.play.steps):
             if not left and not complete:
@@ -103,6 +100,14 @@ def _as_sent(run: WatchedRun, chunks: list[Chunk], requests: Sequence[Request]) 
         if left:
             faults.append(f"{what} beyond the play: {left[:80]!r}")
     return faults
+
+
+def _text_of(request: Request) -> str:
+    return request.text
+
+
+def _thinking_of(request: Request) -> str:
+    return request.thinking
 
 
 def _as_stored(drawing: Drawing, chunks: list[Chunk]) -> list[str]:

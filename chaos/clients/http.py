@@ -31,7 +31,7 @@ class EventReader:
         tries = 0
         while not self.drawing.ended:
             before = self.drawing.last
-            with contextlib.suppress(FAULTS):
+            with contextlib.suppress(*FAULTS):
                 await self._one_life()
             tries = 0 if self.drawing.last > before else tries + 1
             await self._door.pause(tries)

@@ -61,4 +61,4 @@ def damage_hints(path: Path) -> None:
         if whole:
             deliver(hub, room, whole)
 
-    Hub.deliver = damaged  # type: ignore[method-assign]
+    Hub.deliver = damaged  # type: ignore[method-assign,assignment]

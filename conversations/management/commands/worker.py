@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
-import threading
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from conversations.engine.last_resort import end_in_any_case
 from conversations.engine.start import EngineHost
 from conversations.probes import probes
-
-END_SECONDS = 9.0
-"""After a SIGTERM. What has not been handed over by then is taken over like that of a worker that died."""
 
 
 class Command(BaseCommand):
@@ -35,9 +31,7 @@ class Command(BaseCommand):
 
         def end() -> None:
             stop.set()
-            last_resort = threading.Timer(END_SECONDS, os._exit, (0,))
-            last_resort.daemon = True
-            last_resort.start()
+            end_in_any_case()
 
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, end)
