@@ -46,13 +46,15 @@ def table() -> dict[str, ProviderSpec]:
 
 
 def all_specs() -> dict[str, ProviderSpec]:
-    """Every provider that is switched on, by name. One query."""
+    """Every provider that is switched on, by name. One query; what it finds is remembered for `find_spec`."""
+    global _remembered
     specs = table()
     for row in ProviderEndpoint.objects.all():
         if row.is_enabled:
             specs[row.name] = spec_of(row)
         else:
             specs.pop(row.name, None)
+    _remembered = (time.monotonic(), specs)
     return specs
 
 
@@ -64,10 +66,8 @@ _remembered: tuple[float, dict[str, ProviderSpec]] | None = None
 
 def find_spec(name: str) -> ProviderSpec | None:
     """One provider, `None` if it is unknown or switched off. Asked at every run, so remembered a moment."""
-    global _remembered
-    now = time.monotonic()
-    if _remembered is None or now - _remembered[0] > REMEMBERED_SECONDS:
-        _remembered = (now, all_specs())
+    if _remembered is None or time.monotonic() - _remembered[0] > REMEMBERED_SECONDS:
+        return all_specs().get(name)
     return _remembered[1].get(name)
 
 

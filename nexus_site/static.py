@@ -7,7 +7,7 @@ from typing import Any
 from servestatic.storage import CompressedManifestStaticFilesStorage
 
 
-class StaticStorage(CompressedManifestStaticFilesStorage):
+class StaticStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]
     """A page never fails for a file that `collectstatic` has not seen: its plain address serves it too."""
 
     def stored_name(self, name: str) -> str:

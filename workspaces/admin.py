@@ -321,5 +321,5 @@ class GroupsAdmin(OperatorsOnly, GroupAdmin):
 
 
 @admin.register(EmailAddress)
-class AddressAdmin(OperatorsOnly, EmailAddressAdmin):
+class AddressAdmin(OperatorsOnly, EmailAddressAdmin):  # type: ignore[misc]
     """A verified address opens an account: operators only."""

@@ -54,7 +54,7 @@ class Scoped(_Base):
 
     def get_field_queryset(self, db: str | None, db_field: Any, request: HttpRequest) -> Any:
         """What a reference may be set to: what the other model's own admin shows this person."""
-        rows = super().get_field_queryset(db, db_field, request)  # type: ignore[misc]
+        rows = super().get_field_queryset(db, db_field, request)
         return rows if is_operator(request) else visible(self.admin_site, request, db_field, rows)
 
 
@@ -68,7 +68,7 @@ def visible(site: Any, request: HttpRequest, db_field: Any, rows: QuerySet[Any] 
 class ScopedFilter(admin.RelatedOnlyFieldListFilter):
     """A list filter whose choices are what both the list and the other model's admin show."""
 
-    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         found = super().field_choices(field, request, model_admin)
         if is_operator(request):
             return found

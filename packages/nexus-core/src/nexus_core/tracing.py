@@ -108,19 +108,16 @@ def run_span(
         return
     name = agent_name or context.agent_id
     made = RunSpan(context)
-    with span(
-        f"invoke_agent {name}".strip(),
-        parent=parent,
-        **{
-            "gen_ai.operation.name": "invoke_agent",
-            "gen_ai.agent.id": context.agent_id,
-            "gen_ai.agent.name": name,
-            "gen_ai.conversation.id": context.conversation_id,
-            "nexus.run.id": context.run_id,
-            "nexus.run.epoch": epoch,
-            "nexus.workspace.id": context.workspace_id,
-        },
-    ) as root:
+    attributes: dict[str, Any] = {
+        "gen_ai.operation.name": "invoke_agent",
+        "gen_ai.agent.id": context.agent_id,
+        "gen_ai.agent.name": name,
+        "gen_ai.conversation.id": context.conversation_id,
+        "nexus.run.id": context.run_id,
+        "nexus.run.epoch": epoch,
+        "nexus.workspace.id": context.workspace_id,
+    }
+    with span(f"invoke_agent {name}".strip(), parent=parent, **attributes) as root:
         made.root = root
         try:
             yield made
