@@ -58,8 +58,8 @@ class ChaosProvider:
         try:
             while await self._one(reader, writer):
                 pass
-        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # the product went away
+        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError):
+            pass  # the product went away, or the campaign is over
         finally:
             self._answers.discard(task)
             with contextlib.suppress(OSError):
