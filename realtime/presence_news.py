@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
 from datetime import timedelta
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -58,7 +59,8 @@ class News:
         self.loop = asyncio.get_running_loop()
         self._sockets: dict[UUID, dict[str, NexusConsumer]] = {}
         self._told_at: dict[UUID, float] = {}
-        self._told: dict[UUID, dict[str, str]] = {}
+        self._told: dict[UUID, dict[str, bytes]] = {}
+        # Per socket a digest of the list it has: the lists of sockets that came one by one are all their own text.
         self._timers: dict[UUID, asyncio.TimerHandle] = {}
         self._leaving: dict[tuple[UUID, str], asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -146,18 +148,18 @@ class News:
             ids = {e.conversation_id for e in entries if e.conversation_id is not None}
             actors = {socket.actor.user_id: socket.actor for socket in sockets}
             readable = await in_database(_readable_of, list(actors.values()), ids) if ids else {}
-            frames: dict[frozenset[UUID], Frame] = {}
+            frames: dict[frozenset[UUID], tuple[Frame, bytes]] = {}
             told = self._told.setdefault(workspace_id, {})
             for socket in sockets:
                 may = frozenset(readable.get(socket.actor.user_id, ()))
-                frame = frames.get(may)
-                if frame is None:
-                    users = [entry.wire(set(may)) for entry in entries]
-                    frame = frames[may] = make_frame("presence.changed", users=users)
-                if only_changes and told.get(socket.connection_id) == frame.text:
+                made = frames.get(may)
+                if made is None:
+                    made = frames[may] = _list_for(entries, may)
+                frame, digest = made
+                if only_changes and told.get(socket.connection_id) == digest:
                     continue
                 if socket.connection_id in self._sockets.get(workspace_id, {}):
-                    told[socket.connection_id] = frame.text
+                    told[socket.connection_id] = digest
                     socket.send(frame)
 
     # --- other processes ---
@@ -239,6 +241,12 @@ class News:
             for workspace_id in workspaces:
                 await self._write(workspace_id)
             await self._lease.close()
+
+
+def _list_for(entries: Sequence[Entry], may: frozenset[UUID]) -> tuple[Frame, bytes]:
+    """The list as who may read these conversations sees it, and a digest of it."""
+    frame = make_frame("presence.changed", users=[entry.wire(set(may)) for entry in entries])
+    return frame, blake2b(frame.text.encode(errors="surrogatepass"), digest_size=16).digest()
 
 
 def _readable_of(actors: list[Actor], ids: set[UUID]) -> dict[UUID, set[UUID]]:
