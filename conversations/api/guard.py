@@ -14,7 +14,14 @@ from django.http import HttpRequest
 
 from workspaces.access import Actor
 
-from ..access import access_conversation, access_run, access_tool_call, access_upload, require_mark, require_write
+from ..access import (
+    access_conversation,
+    access_run,
+    access_tool_call,
+    access_upload,
+    require_mark,
+    require_write,
+)
 from .tool_calls import access_answer
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")

@@ -26,8 +26,8 @@ from nexus_core.errors import RunFenced
 from realtime.frames import Frame, make_frame
 from realtime.publish import publish
 from realtime.rooms import conversation_room
-from workspaces.failpoints import failpoint
 from workspaces.context import bound
+from workspaces.failpoints import failpoint
 from workspaces.instruments import database_errors
 
 from ..database import tidy_connection
