@@ -65,7 +65,11 @@ class PricedAttempt(Attempt):
 
 
 class DbMeter:
-    """`nexus_core.ports.Meter` over the database, for one run."""
+    """`nexus_core.ports.Meter` over the database, for one run.
+
+    `guard` is called in the transaction that reserves and raises where the caller may not ask any more: an
+    owner that was stopped and continued must not pay for a request whose answer nobody takes.
+    """
 
     def __init__(
         self,
@@ -79,6 +83,7 @@ class DbMeter:
         token_id: UUID | None = None,
         epoch: int = 0,
         crossing: Crossing = _crossing,
+        guard: Callable[[], None] | None = None,
     ) -> None:
         self._ids: dict[str, Any] = {
             "workspace_id": workspace_id,
@@ -91,6 +96,7 @@ class DbMeter:
             "epoch": epoch,
         }
         self._crossing = crossing
+        self._guard = guard
 
     async def reserve(self, request: ModelRequest, *, provider: str, step: int, attempt: int) -> Attempt:
         """Commits the attempt's row. Raises what the database raises: without it there is no call."""
@@ -108,6 +114,8 @@ class DbMeter:
     def _reserve(self, request: ModelRequest, provider: str, step: int, number: int) -> PricedAttempt:
         now = timezone.now()
         with transaction.atomic():
+            if self._guard is not None:
+                self._guard()
             sheet = price_sheet_for(provider, request.model, now)
             row = AttemptRow(
                 id=uuid4(),

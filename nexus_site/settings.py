@@ -119,7 +119,14 @@ if _db["ENGINE"].endswith("sqlite3"):
     _db["TEST"] = {"NAME": str(CONFIG.data_dir / "test.sqlite3")}
 else:
     _db["CONN_MAX_AGE"] = 0
-    _db["OPTIONS"] = {**_db.get("OPTIONS", {}), "pool": {"min_size": 1, "max_size": 16, "timeout": 10}}
+    # A process that stands still in the middle of a transaction holds its row locks: its run could not be taken
+    # over. No transaction of ours waits for anything outside of the database.
+    _idle_ms = int(min(10.0, NEXUS_LEASE_SECONDS) * 1000)
+    _db["OPTIONS"] = {
+        "options": f"-c idle_in_transaction_session_timeout={_idle_ms}",
+        **_db.get("OPTIONS", {}),
+        "pool": {"min_size": 1, "max_size": 16, "timeout": 10},
+    }
 
 if CONFIG.redis_url:
     CHANNEL_LAYERS: dict[str, dict[str, Any]] = {

@@ -13,6 +13,7 @@ import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -46,7 +47,7 @@ from ..services.run_claim import Claim, claim_given, run_claim
 from ..services.run_finish import Ending, run_end_unstarted, run_finish, started_chunk
 from ..tracing import carried
 from . import pace
-from .journal import DbJournal, FinalStep
+from .journal import DbJournal, FinalStep, fence
 from .recorder import Recorder, Ticker
 from .titling import title_by_agent
 
@@ -277,6 +278,7 @@ class Runner:
             token_id=run.token_id,
             epoch=run.epoch,
             crossing=in_database,
+            guard=partial(fence, run.pk, run.epoch),
         )
         name = run.agent.name if run.agent is not None else run.agent_slug
         icon = run.agent.icon if run.agent is not None else ""

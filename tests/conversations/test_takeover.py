@@ -7,9 +7,10 @@ import threading
 import time
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.db.models import Sum
 
+from billing.meter import DbMeter
 from billing.models import Attempt
 from conversations.database import in_database
 from conversations.engine import pace, port
@@ -125,3 +126,37 @@ async def test_it_gives_up_a_claim_that_was_made_while_the_process_stopped(engin
     await asyncio.wait({task})
     run = await reloaded(started.run)
     assert (run.status, run.epoch, run.heartbeat_at) == ("running", 1, None)
+
+
+async def test_it_asks_no_provider_for_a_run_that_another_owner_has(engine, alice, plays, monkeypatch):
+    """A worker that was stopped and continued just before its request must not make it."""
+    provider = plays("never asked")
+    reserve = DbMeter.reserve
+
+    async def late(self, *args, **how):
+        await in_database(Run.objects.filter(pk=started.run.pk).update, epoch=7)
+        return await reserve(self, *args, **how)
+
+    monkeypatch.setattr(DbMeter, "reserve", late)
+    port_before = port.current()
+    port.use(None)
+    started = await begin(alice)
+    port.use(port_before)
+    await engine.runner.execute(started.run.pk)
+    assert provider.requests == []
+    assert await in_database(Attempt.objects.filter(run_id=started.run.pk).count) == 0
+    assert (await reloaded(started.run)).status == "running"
+
+
+async def test_it_frees_the_rows_that_a_process_holds_which_stands_still(transactional_db, settings):
+    """PostgreSQL ends a transaction that does nothing: a frozen owner's row lock would keep everybody out."""
+    if connection.vendor != "postgresql":  # SQLite has one process
+        assert "options" not in settings.DATABASES["default"]["OPTIONS"]
+        return
+
+    def timeout() -> str:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW idle_in_transaction_session_timeout")
+            return cursor.fetchone()[0]
+
+    assert await in_database(timeout) == "10s"
