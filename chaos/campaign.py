@@ -14,8 +14,11 @@ from pathlib import Path
 
 import aiohttp
 
+from workspaces.failpoints import POINTS
+
 from .cluster import Cluster, Plan, Topology
 from .faults import FAULTS
+from .guards import prove
 from .provider import ChaosProvider
 from .report import table
 from .trial import Result, Trial
@@ -41,6 +44,8 @@ class Order:
     seed: int
     lease: float | None
     folder: Path
+    point: str = ""
+    guards: bool = False
 
 
 def order_of(arguments: Sequence[str]) -> Order:
@@ -49,6 +54,10 @@ def order_of(arguments: Sequence[str]) -> Order:
     parser.add_argument("--topology", action="append", choices=["embedded", "scaled"], help="default: both")
     parser.add_argument("--trials", type=int, default=5, help="of each fault and topology (5)")
     parser.add_argument("--short", action="store_true", help="the few trials that are part of `make test`")
+    parser.add_argument("--point", choices=POINTS, default="", help="the fail point of faults at points")
+    parser.add_argument(
+        "--guards", action="store_true", help="take out each guard in a copy as well (chaos.guards)"
+    )
     parser.add_argument("--seed", type=int, help="of the first trial; each next one has the next number")
     parser.add_argument("--lease", default="2", help="seconds, or `default` for the product's own (2)")
     parser.add_argument(
@@ -68,6 +77,8 @@ def order_of(arguments: Sequence[str]) -> Order:
         seed,
         None if given.lease == "default" else float(given.lease),
         given.folder or Path("var") / "chaos" / time.strftime("%Y%m%d-%H%M%S"),
+        given.point,
+        given.guards or not (given.fault or given.short),
     )
 
 
@@ -118,7 +129,7 @@ async def _in(topology: Topology, order: Order, results: Results) -> None:
         )
         for name, trials in wanted:
             while (done := results.count(name, topology)) < trials:
-                trial = Trial(FAULTS[name], order.seed + done, cluster, provider, session)
+                trial = Trial(FAULTS[name], order.seed + done, cluster, provider, session, order.point)
                 result = await trial.run()
                 results.add(result)
                 _tell(result)
@@ -150,4 +161,8 @@ def main(arguments: Sequence[str]) -> int:
     results = asyncio.run(campaign(order))
     print(table(results))
     print(f"\n{len(results)} trials in {time.monotonic() - began:.0f} s")
-    return 1 if any(result.violations for result in results) else 0
+    good = not any(result.violations for result in results)
+    if order.guards:
+        print("\nthe guards, each taken out in a copy of the tree:", flush=True)
+        good &= prove()
+    return 0 if good else 1

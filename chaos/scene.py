@@ -62,6 +62,8 @@ class Scene:
     provider: ChaosProvider
     dice: random.Random
     session: aiohttp.ClientSession
+    point: str = ""
+    """The fail point that faults at points take; empty: one at random."""
     runs: list[WatchedRun] = field(default_factory=list)
     strikes: list[float] = field(default_factory=list)
     heals: list[float] = field(default_factory=list)

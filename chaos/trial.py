@@ -58,11 +58,12 @@ class Trial:
         cluster: Cluster,
         provider: ChaosProvider,
         session: aiohttp.ClientSession,
+        point: str = "",
     ) -> None:
         self._fault, self._seed = fault, seed
         self._logs = Logs(cluster)
         self._logs.new_faults()  # what stands there already belongs to others
-        self.scene = Scene(cluster, provider, Random(seed), session)
+        self.scene = Scene(cluster, provider, Random(seed), session, point)
 
     async def run(self) -> Result:
         scene, began = self.scene, time.monotonic()

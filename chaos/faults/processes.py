@@ -49,8 +49,19 @@ def _last(scene: Scene, node: Node) -> bool:
 
 async def worker_kill_at_point(scene: Scene) -> None:
     """kill -9 at a fail point; whoever of the processes comes there first."""
-    point = scene.dice.choice(RUN_POINTS)
-    await _at_point(scene, point, "kill")
+    await _at_point(scene, scene.point or scene.dice.choice(RUN_POINTS), "kill")
+
+
+async def worker_kill_in_commit(scene: Scene) -> None:
+    """kill -9 while a commit of the log takes long: nobody may have seen what was in it."""
+    done = scene.cluster.arm("before_commit", "delay", hit=scene.dice.randint(2, 25), seconds=5)
+    if not await _happened(scene, done):
+        scene.cluster.disarm()
+        return
+    await asyncio.sleep(scene.dice.uniform(0.2, 0.5))
+    node = scene.cluster.node_of(json.loads(done.read_text())["pid"])
+    assert node is not None
+    await _kill(scene, node)
 
 
 async def _at_point(scene: Scene, point: str, action: str) -> None:
@@ -101,7 +112,7 @@ async def worker_stop(scene: Scene) -> None:
 async def worker_stop_at_point(scene: Scene) -> None:
     """The same at a fail point: between a check and the write that follows it."""
     points = [point for point in RUN_POINTS if point not in START_POINTS]
-    await _at_point(scene, scene.dice.choice(points), "stop")
+    await _at_point(scene, scene.point or scene.dice.choice(points), "stop")
 
 
 async def _frozen(scene: Scene, node: Node, what: str) -> None:
