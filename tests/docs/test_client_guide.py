@@ -82,9 +82,10 @@ async def test_it_watches_the_guides_conversation(server: Server) -> None:
     token = (await asyncio.to_thread(server.manage, "create_token", "demo")).splitlines()[-1]
     namespace: dict[str, Any] = dict(vars(client))
     code = part.replace(
-        "case ChunkAdded(run_id, seq, chunk): ...",
+        "case ChunkAdded(run_id, seq, chunk):\n                ...",
         "case ChunkAdded(run_id, seq, chunk):\n                seen.append(seq)\n                if is_terminal(chunk): return",
     )
+    assert code != part
     code = "async def watch(nexus, conversation_id, seen, is_terminal):\n" + textwrap.indent(code, "    ")
     exec(compile(code, "client.md", "exec"), namespace)
     seen: list[int] = []
