@@ -1,4 +1,7 @@
-"""A conversation as a file to keep: JSON (everything, all branches), Markdown and HTML (the newest branch).
+"""A conversation as a file to keep: JSON (everything, all branches), Markdown and HTML (the shown branch).
+
+An answer that was cut by its length and continued is one answer there, as on the screen, with a line
+where it was cut; in the JSON `continues` marks the question that let it go on.
 
 The HTML stands alone: its style is inside, its images are data, nothing in it runs
 or loads anything. Model output goes through the same sanitiser as on the pages.
@@ -10,11 +13,12 @@ import base64
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from html import escape
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.utils import timezone
@@ -24,6 +28,7 @@ from billing.selectors import zone_of
 from workspaces.access import Actor
 
 from .access import access_conversation
+from .branches import Node, shown_line
 from .markdown import to_html
 from .markdown_text import escaped, fenced
 from .models import Conversation, Message, Run, Upload
@@ -46,7 +51,7 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What every form is made of. `line` is the newest branch, oldest first."""
+    """What every form is made of. `line` is the branch a reader sees, oldest first."""
 
     conversation: Conversation
     messages: list[Message]
@@ -63,9 +68,34 @@ class Exported:
             return message.author.display_name
         return self.agents.get(message.agent_slug, message.agent_slug) or message.role.capitalize()
 
+    def turns(self) -> list[ExportedTurn]:
+        """The line, each continued answer in one piece; what follows the cut needs no heading of its own."""
+        turns: list[ExportedTurn] = []
+        for message in self.line:
+            last = turns[-1] if turns else None
+            if last is not None and message.continues_id == last.ends_with:
+                note = f"Cut by its length, continued by {self.who(message)}"
+                turns[-1] = replace(last, pieces=(*last.pieces, note), ends_with=message.pk)
+            elif (
+                last is not None and isinstance(last.pieces[-1], str) and message.parent_id == last.ends_with
+            ):
+                turns[-1] = replace(last, pieces=(*last.pieces, message), ends_with=message.pk)
+            else:
+                turns.append(ExportedTurn(message, (message,), message.pk))
+        return turns
+
     def when(self, moment: datetime) -> str:
         """`2026-11-20 15:02`, in the person's time zone."""
         return f"{moment.astimezone(zone_of(self.actor.user)):%Y-%m-%d %H:%M}"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedTurn:
+    """What one heading stands over: messages, and notes between them. `ends_with` is its last message."""
+
+    first: Message
+    pieces: tuple[Message | str, ...]
+    ends_with: UUID
 
 
 def export_conversation(actor: Actor, conversation_id: str, format: str) -> Export:
@@ -73,7 +103,7 @@ def export_conversation(actor: Actor, conversation_id: str, format: str) -> Expo
     conversation = access_conversation(actor, conversation_id)
     messages = list(messages_of(conversation.pk))
     agents = dict(Agent.objects.filter(workspace_id=actor.workspace_id).values_list("slug", "name"))
-    found = Exported(conversation, messages, newest_branch(messages), agents, actor)
+    found = Exported(conversation, messages, branch_shown(messages), agents, actor)
     name = file_name(found.title)
     match format:
         case "md":
@@ -84,16 +114,11 @@ def export_conversation(actor: Actor, conversation_id: str, format: str) -> Expo
             return Export(f"{name}.json", "application/json; charset=utf-8", _json(found).encode())
 
 
-def newest_branch(messages: Sequence[Message]) -> list[Message]:
-    """From the newest message that is not withdrawn up to the first, oldest first."""
+def branch_shown(messages: Sequence[Message]) -> list[Message]:
+    """What a reader of the conversation sees, oldest first."""
     by_id = {message.pk: message for message in messages}
-    at = next((message for message in reversed(messages) if not message.superseded), None)
-    line: list[Message] = []
-    while at is not None:
-        if not at.superseded:
-            line.append(at)
-        at = by_id.get(at.parent_id) if at.parent_id else None
-    return line[::-1]
+    nodes = (Node(m.pk, m.parent_id, m.number, m.role, m.superseded) for m in messages)
+    return [by_id[node.id] for node in shown_line(nodes).nodes]
 
 
 def file_name(title: str) -> str:
@@ -123,10 +148,14 @@ def _json(found: Exported) -> str:
 
 def _markdown(found: Exported) -> str:
     out = [f"# {escaped(found.title)}", "", f"Exported from Nexus on {found.when(timezone.now())}.", ""]
-    for message in found.line:
-        out += [f"## {escaped(found.who(message))}, {found.when(message.created_at)}", ""]
-        for part in message.parts:
-            out += [_markdown_part(part), ""]
+    for turn in found.turns():
+        out += [f"## {escaped(found.who(turn.first))}, {found.when(turn.first.created_at)}", ""]
+        for piece in turn.pieces:
+            if isinstance(piece, str):
+                out += [f"*{escaped(piece)}*", ""]
+            else:
+                for part in piece.parts:
+                    out += [_markdown_part(part), ""]
     return "\n".join(out).rstrip() + "\n"
 
 
@@ -168,6 +197,7 @@ header{border-bottom:1px solid var(--line);margin-bottom:1.5rem}
 h1{font-size:1.5rem;margin:0 0 .25rem}
 .when{opacity:.65;font-size:.85rem;font-weight:400}
 article{margin:0 0 1.5rem}
+.cut{opacity:.65;font-size:.85rem;border-top:1px dashed var(--line);padding-top:.35rem}
 article>h2{font-size:1rem;margin:0 0 .35rem}
 article.user .said{background:var(--soft);border-radius:.75rem;padding:.5rem .9rem}
 pre{overflow:auto;background:var(--soft);padding:.75rem;border-radius:.5rem;white-space:pre-wrap}
@@ -184,10 +214,10 @@ img{max-width:100%;border-radius:.5rem}
 def _html(found: Exported) -> str:
     images = _images(found)
     said = "\n".join(
-        f'<article class="{escape(message.role)}"><h2>{escape(found.who(message))} '
-        f'<span class="when">{found.when(message.created_at)}</span></h2>'
-        f'<div class="said">{"".join(_html_part(part, images) for part in message.parts)}</div></article>'
-        for message in found.line
+        f'<article class="{escape(turn.first.role)}"><h2>{escape(found.who(turn.first))} '
+        f'<span class="when">{found.when(turn.first.created_at)}</span></h2>'
+        f'<div class="said">{"".join(_html_piece(piece, images) for piece in turn.pieces)}</div></article>'
+        for turn in found.turns()
     )
     title = escape(found.title)
     policy = (
@@ -202,6 +232,12 @@ def _html(found: Exported) -> str:
         f'<header><h1>{title}</h1><p class="when">Exported from Nexus on {found.when(timezone.now())}</p></header>\n'
         f"<main>\n{said}\n</main>\n</body>\n</html>\n"
     )
+
+
+def _html_piece(piece: Message | str, images: dict[str, str]) -> str:
+    if isinstance(piece, str):
+        return f'<p class="cut">{escape(piece)}</p>'
+    return "".join(_html_part(part, images) for part in piece.parts)
 
 
 def _html_part(part: dict[str, Any], images: dict[str, str]) -> str:

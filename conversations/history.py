@@ -1,4 +1,4 @@
-"""What the model is told of a conversation: the branch up to the question, as much as fits [P10].
+"""What the model is told of a conversation: the branch on the screen up to the question, as much as fits [P10].
 
 Tool calls and results of earlier answers go along in neutral form, thinking does
 not. The last ten messages are always sent; older ones while they fit into the
@@ -21,6 +21,7 @@ from nexus_core.messages import ImagePart, Part, TextPart, ToolCallPart, ToolRes
 from nexus_core.messages import Message as ModelMessage
 from workspaces.statements import as_id, from_id
 
+from .branches import Node, shown_line
 from .models import Message, Upload
 
 ALWAYS_SENT = 10
@@ -49,7 +50,7 @@ class Turn:
 
 
 def branch_to(message: Message) -> list[Turn]:
-    """The messages from the first to this one, by parents, without superseded ones and without
+    """What a reader of this message sees above it, and the message: the shown line (`branches.py`), without
     what stands before the last /clear; of a very long conversation only the last `MOST_TURNS`. One query."""
     asked = Turn(
         message.pk,
@@ -63,29 +64,23 @@ def branch_to(message: Message) -> list[Turn]:
     if message.parent_id is None:
         return [asked]
     everything = {turn.id: turn for turn in _turns_of(message.conversation_id)}
-    everything.setdefault(asked.id, asked)
-    children: dict[UUID, list[Turn]] = {}
-    for turn in everything.values():
-        if turn.parent_id is not None:
-            children.setdefault(turn.parent_id, []).append(turn)
+    everything[asked.id] = asked
+    # What is asked is on its own line, also where it was withdrawn meanwhile.
+    nodes = (
+        Node(turn.id, turn.parent_id, turn.number, turn.role, turn.superseded and turn is not asked)
+        for turn in everything.values()
+    )
     line: list[Turn] = []
-    at: Turn | None = everything[asked.id]
-    while at is not None:
-        if not at.superseded or at.id == asked.id:
-            line.append(at)
-        if at.clears_history and at.id != asked.id:
+    for node in shown_line(nodes, through=asked.id).nodes:
+        line.append(everything[node.id])
+        if node.id == asked.id:
             break
-        parent = everything.get(at.parent_id) if at.parent_id else None
-        if parent is not None and at.role == parent.role == Message.Role.USER:
-            # Asked while the question above was being answered: that answer stands between the two.
-            answers = [turn for turn in children.get(parent.id, ()) if _answers(turn)]
-            line += sorted(answers, key=lambda turn: turn.number)[-1:]
-        at = parent
-    line.reverse()
-    if line and line[0].clears_history and len(line) > 1:
-        # The /clear itself and its own answer are not for the model.
-        line = [turn for turn in line[1:] if turn.parent_id != line[0].id]
-    return line
+    clears = next((turn for turn in reversed(line[:-1]) if turn.clears_history), None)
+    if clears is None:
+        return line
+    # The /clear itself and its own answer are not for the model.
+    later = line[line.index(clears) + 1 :]
+    return [turn for turn in later if turn.role == Message.Role.USER or turn.parent_id != clears.id]
 
 
 def _turns_of(conversation_id: UUID) -> list[Turn]:
@@ -103,10 +98,6 @@ def _turns_of(conversation_id: UUID) -> list[Turn]:
         )
         for id_, parent_id, number, role, superseded, clears, parts in rows
     ]
-
-
-def _answers(message: Turn) -> bool:
-    return message.role == Message.Role.ASSISTANT and not message.superseded
 
 
 def model_messages(

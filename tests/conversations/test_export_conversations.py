@@ -11,11 +11,16 @@ import pytest
 from conversations.database import in_database
 from conversations.models import Conversation, Message
 from conversations.services.conversations import conversation_update
+from conversations.services.run_continue import INSTRUCTION
+from conversations.services.run_resume import run_resume
+from conversations.services.run_start import run_start
+from nexus_core.errors import ProviderUnavailable
 from nexus_core.messages import TextPart, ToolCallPart
 from nexus_core.providers.base import ReasoningDelta, Stop, TextDelta
 from nexus_core.tools import tool
 
 from .api_client import Person, error_of
+from .conftest import chunks_of
 from .test_api_files import PNG, media, send
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -115,6 +120,48 @@ async def test_it_exports_html_that_stands_alone_and_runs_nothing(engine, alice,
     policy = next(a["content"] for t, a in page.found if t == "meta" and a.get("http-equiv"))
     assert policy.startswith("default-src 'none'")
     assert "Question &lt;one&gt;" in response.content.decode()
+
+
+async def test_it_exports_a_continued_answer_in_one_piece(engine, alice, plays):
+    plays(
+        [TextDelta("The first half"), Stop("length", (), None)],
+        [TextDelta(" and <the> second."), Stop("end", (), None)],
+        "Thanks too.",
+    )
+    person = await Person(alice).log_in()
+    done = await person.ask("Tell me all")
+    begun = await person.post(f"/api/messages/{done['message']['id']}/continue")
+    await chunks_of(begun.json()["runId"])
+    await person.ask("Thanks", conversationId=done["conversationId"])
+    path = f"/api/conversations/{done['conversationId']}/export?format="
+    markdown = (await person.get(path + "md")).content.decode()
+    assert INSTRUCTION not in markdown and markdown.count("\n## ") == 4
+    cut = f"*Cut by its length, continued by {alice.user.display_name}*"
+    assert f"The first half\n\n{cut}\n\n and <the> second.\n\n## {alice.user.display_name}" in markdown
+    html = (await person.get(path + "html")).content.decode()
+    assert INSTRUCTION not in html and html.count("<article") == 4
+    note = f'<p class="cut">Cut by its length, continued by {alice.user.display_name}</p>'
+    assert html.index("The first half") < html.index(note) < html.index("and &lt;the&gt; second.")
+    messages = json.loads((await person.get(path + "json")).content)["messages"]
+    assert [m["content"] for m in messages if m["continues"]] == [INSTRUCTION]
+    assert [m["continues"] for m in messages] == [None, None, done["message"]["id"], None, None, None]
+
+
+async def test_it_exports_what_the_screen_shows_at_a_fork(engine, alice, plays):
+    plays([TextDelta("Half"), ProviderUnavailable("gone")], "Later.", "Whole.")
+    person = await Person(alice).log_in()
+    first = await in_database(run_start, actor=alice, agent_id="demo-agent", input_="One")
+    await chunks_of(first.run.pk)
+    more = {"conversationId": str(first.conversation.pk), "parentMessageId": str(first.message.pk)}
+    await person.ask("Two", **more)
+    again = await in_database(run_resume, actor=alice, run_id=first.run.pk)
+    await chunks_of(again.run.pk)
+    path = f"/api/conversations/{first.conversation.pk}"
+    thread = (await person.get(f"{path}/thread")).json()
+    said = {message["id"]: message["content"] for message in thread["messages"]}
+    markdown = (await person.get(f"{path}/export?format=md")).content.decode()
+    places = [markdown.index(f"\n{said[message_id]}\n") for message_id in thread["line"]]
+    assert len(places) == 4 and places == sorted(places)
 
 
 async def test_it_exports_an_empty_conversation_and_refuses_others(alice, bob, charlie):
