@@ -1,6 +1,6 @@
-"""People, workspaces (tenants), members, API tokens, socket tickets and provider keys.
+"""People, workspaces (tenants), members, invitations, API tokens, socket tickets and provider keys.
 
-Tokens and tickets are kept as SHA-256 of 256 random bits; the text itself is shown
+Tokens, tickets and invitations are kept as SHA-256 of 256 random bits; the text itself is shown
 once, at creation. Provider keys must be read back, so they are encrypted instead.
 """
 
@@ -76,6 +76,9 @@ class Workspace(models.Model):
         help_text="Members may use provider keys of their own; theirs come before the workspace's.",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    deleted_at = models.DateTimeField(
+        null=True, blank=True, help_text="Set: nobody gets in. Empty it again to bring the workspace back."
+    )
 
     class Meta:
         ordering = ["name"]
@@ -99,6 +102,38 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} in {self.workspace} ({self.role})"
+
+
+class Invitation(models.Model):
+    """Lets somebody into a workspace: whoever has its link, or (with `email`) the person with that address."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="invitations")
+    role = models.CharField(max_length=8, choices=Role.choices, default=Role.MEMBER)
+    email = models.EmailField(blank=True, default="")
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    most_uses = models.PositiveIntegerField(
+        null=True, blank=True, default=1, help_text="Empty: until it expires."
+    )
+    uses = models.PositiveIntegerField(default=0, editable=False)
+    created_by = models.ForeignKey(
+        User, on_delete=models.SET_NULL, null=True, editable=False, related_name="+"
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(most_uses__isnull=True) | Q(uses__lte=models.F("most_uses")),
+                name="invitation_uses_within_most",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email or 'link'} to {self.workspace} ({self.role})"
 
 
 class ApiToken(models.Model):
