@@ -196,6 +196,9 @@ class ProviderKey(models.Model):
         User, on_delete=models.SET_NULL, null=True, editable=False, related_name="+"
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    first_used_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When a call first went out with this secret."
+    )
 
     class Meta:
         ordering = ["provider"]
@@ -214,3 +217,55 @@ class ProviderKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.provider} (…{self.last_four})"
+
+
+class AuditEvent(models.Model):
+    """Who did what, when, from where, and how it went. Written by `audit.record` only, never changed.
+
+    The database refuses UPDATE and DELETE (migration `audit_guards`). Plain ids instead of foreign keys: the event
+    outlives the person, the token and the workspace it speaks of. Without a workspace it is the instance's.
+    """
+
+    class Who(models.TextChoices):
+        USER = "user", "Person"
+        TOKEN = "token", "API token"
+        AGENT = "agent", "Agent"
+        SYSTEM = "system", "Nexus"
+
+    class Outcome(models.TextChoices):
+        OK = "ok", "Done"
+        DENIED = "denied", "Denied"
+        FAILED = "failed", "Failed"
+
+    id = models.BigAutoField(primary_key=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    workspace_id = models.UUIDField(null=True)
+    who = models.CharField(max_length=8, choices=Who.choices)
+    user_id = models.UUIDField(null=True, help_text="The person, also behind a token or an agent.")
+    token_id = models.UUIDField(null=True)
+    agent_slug = models.CharField(max_length=64, blank=True)
+    action = models.CharField(max_length=32)
+    target_type = models.CharField(max_length=32, blank=True)
+    target_id = models.CharField(max_length=64, blank=True)
+    target_name = models.CharField(max_length=200, blank=True)
+    outcome = models.CharField(max_length=8, choices=Outcome.choices, default=Outcome.OK)
+    metadata = models.JSONField(default=dict)
+    request_id = models.CharField(max_length=64, blank=True)
+    ip = models.CharField(max_length=45, blank=True)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        indexes = [models.Index(fields=["workspace_id", "created_at", "id"], name="audit_of_workspace")]
+
+    def __str__(self) -> str:
+        return f"{self.action} at {self.created_at:%Y-%m-%d %H:%M}"
+
+
+class AuditPruning(models.Model):
+    """The switch that lets `manage.py audit_prune` take events away: while its transaction holds a row here, those
+    before `before` may be deleted. Nobody else ever sees a row."""
+
+    before = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"events before {self.before:%Y-%m-%d}"
