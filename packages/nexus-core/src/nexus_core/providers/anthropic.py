@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -54,10 +54,8 @@ class AnthropicProvider(Adapter):
     @asynccontextmanager
     async def _open(self, request: ModelRequest, where: Where) -> AsyncIterator[AsyncIterator[bytes]]:
         client = await clients.shared(self, ("anthropic", self._key, self.base_url, self._guard), self._build)
-        call: AbstractAsyncContextManager[Any] = client.messages.with_streaming_response.create(
-            **body(request, self.name), timeout=sdk.timeouts(request.timeout)
-        )
-        async with sdk.body_of(call) as pieces:
+        sent = body(request, self.name)
+        async with sdk.posted(client, "/v1/messages", sent, request.timeout) as pieces:
             yield pieces
 
     def _build(self) -> Any:
@@ -68,22 +66,20 @@ class AnthropicProvider(Adapter):
             headers["x-api-key"] = (
                 self._key
             )  # the SDK sends it as a bearer; compatible servers may know only this
-        client = anthropic.AsyncAnthropic(
+        return anthropic.AsyncAnthropic(
             api_key=self._key,
             base_url=self.base_url,
             max_retries=0,
             http_client=sdk.http_client(anthropic, self._guard),
             default_headers=headers,
         )
-        _ = client.messages.with_streaming_response  # imports the rest of the SDK in this thread
-        return client
 
     def _parser(self, request: ModelRequest, where: Where) -> Parser:
         return AnthropicParser(where)
 
 
 def body(request: ModelRequest, provider: str) -> dict[str, JSON]:
-    """The arguments of `messages.create`."""
+    """The request's body."""
     system, messages = split_system(request.system, paired(request.messages))
     out: dict[str, JSON] = {
         "model": request.model,
@@ -110,9 +106,8 @@ def body(request: ModelRequest, provider: str) -> dict[str, JSON]:
         out["thinking"] = thinking
     if output:
         out["output_config"] = output
-    # The SDK has no parameter for it any more; it is merged into the body for the models that still take it.
     if request.temperature is not None and not thinking and models.claude_takes_temperature(request.model):
-        out["extra_body"] = {"temperature": min(max(request.temperature, 0.0), 1.0)}
+        out["temperature"] = min(max(request.temperature, 0.0), 1.0)
     return out
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 from ..addresses import AddressGuard
@@ -52,6 +52,8 @@ _STOP: dict[str, StopReason] = {
 _FAILED = frozenset({"error", "insufficient_system_resource", "network_error", "abort"})
 _NO_KEY = "none"
 """The SDK wants a key; a server on the own machine does not look at it."""
+BEARER: dict[str, JSON] = {"security": {"bearer_auth": True}}
+"""What the SDK's own `create` says: the key goes as a bearer, and no admin key with it."""
 
 
 class OpenAIChatProvider(Adapter):
@@ -69,16 +71,12 @@ class OpenAIChatProvider(Adapter):
         client = await clients.shared(
             self, ("openai", self.name, self._key, self.base_url, self._guard), self._build
         )
-        call: AbstractAsyncContextManager[Any] = client.chat.completions.with_streaming_response.create(
-            **body(request, self.spec), timeout=sdk.timeouts(request.timeout)
-        )
-        async with sdk.body_of(call) as pieces:
+        sent = body(request, self.spec)
+        async with sdk.posted(client, "/chat/completions", sent, request.timeout, **BEARER) as pieces:
             yield pieces
 
     def _build(self) -> Any:
-        client = openai_client(self.spec, self._key, self.base_url, self._guard)
-        _ = client.chat.completions.with_streaming_response  # imports the rest of the SDK in this thread
-        return client
+        return openai_client(self.spec, self._key, self.base_url, self._guard)
 
     def _parser(self, request: ModelRequest, where: Where) -> Parser:
         return ChatParser(where)
@@ -116,10 +114,9 @@ def azure_v1(endpoint: str) -> str:
 
 
 def body(request: ModelRequest, spec: ProviderSpec) -> dict[str, JSON]:
-    """The arguments of `chat.completions.create`."""
+    """The request's body."""
     dialect = dialect_of(spec.name)
     system, messages = split_system(request.system, paired(request.messages))
-    extra: dict[str, JSON] = {}
     out: dict[str, JSON] = {"model": request.model, "stream": True, dialect.max_tokens: request.max_tokens}
     if dialect.usage_option:
         out["stream_options"] = {"include_usage": True}
@@ -143,14 +140,12 @@ def body(request: ModelRequest, spec: ProviderSpec) -> dict[str, JSON]:
     if request.temperature is not None and not (only_own and models.openai_reasons(request.model)):
         out["temperature"] = request.temperature
     if request.reasoning != "off":
-        extra.update(_reasoning(request.reasoning, dialect))
+        out.update(_reasoning(request.reasoning, dialect))
     if request.user and dialect.user_field:
         out[dialect.user_field] = request.user
     if request.cache_key and spec.sends_cache_key:
         out["prompt_cache_key"] = request.cache_key
     out["messages"] = _messages(system, messages, spec.name, dialect)
-    if extra:
-        out["extra_body"] = extra
     return out
 
 

@@ -8,7 +8,7 @@ Usage: input includes what the cache gave and took, output includes reasoning.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 from ..messages import ImagePart, Message, Part, ReasoningPart, TextPart, ToolCallPart
@@ -27,7 +27,7 @@ from .base import (
 )
 from .faults import Where
 from .history import image_url, json_text, own, paired, results_of, split_system
-from .openai_chat import openai_client
+from .openai_chat import BEARER, openai_client
 from .reading import read_json, tool_call
 
 JSON = Any
@@ -45,23 +45,19 @@ class OpenAIResponsesProvider(Adapter):
         client = await clients.shared(
             self, ("responses", self.name, self._key, self.base_url, self._guard), self._build
         )
-        call: AbstractAsyncContextManager[Any] = client.responses.with_streaming_response.create(
-            **body(request, self.name, self.spec.sends_cache_key), timeout=sdk.timeouts(request.timeout)
-        )
-        async with sdk.body_of(call) as pieces:
+        sent = body(request, self.name, self.spec.sends_cache_key)
+        async with sdk.posted(client, "/responses", sent, request.timeout, **BEARER) as pieces:
             yield pieces
 
     def _build(self) -> Any:
-        client = openai_client(self.spec, self._key, self.base_url, self._guard)
-        _ = client.responses.with_streaming_response  # imports the rest of the SDK in this thread
-        return client
+        return openai_client(self.spec, self._key, self.base_url, self._guard)
 
     def _parser(self, request: ModelRequest, where: Where) -> Parser:
         return ResponsesParser(where)
 
 
 def body(request: ModelRequest, provider: str, sends_cache_key: bool) -> dict[str, JSON]:
-    """The arguments of `responses.create`."""
+    """The request's body."""
     system, messages = split_system(request.system, paired(request.messages))
     reasons = models.openai_reasons(request.model)
     out: dict[str, JSON] = {

@@ -1,17 +1,18 @@
 """What the two SDKs of one maker have in common (anthropic and openai are generated alike).
 
-The SDK gives addresses, authentication, headers and typed errors; the bytes of
-the answer are read as they come and parsed by us, which costs a tenth to a
-thirtieth of its own iterators. Its HTTP client is the aiohttp one: the default pool
-costs every request a walk over all connections. Redirects are not followed: they
-would carry the key along.
+The SDK gives addresses, authentication, headers and typed errors. The request goes
+through its documented `post`, not through `create`, which looks at every value of a
+body by the types it was declared with: 2 to 14 ms for forty messages. The bytes of the
+answer are read as they come and parsed by us, which costs a tenth to a thirtieth of its
+own iterators. Its HTTP client is the aiohttp one: the default pool costs every request a
+walk over all connections. Redirects are not followed: they would carry the key along.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from types import ModuleType
 from typing import Any
 
@@ -60,7 +61,23 @@ def timeouts(seconds: float) -> Any:
 
 
 @asynccontextmanager
-async def body_of(call: AbstractAsyncContextManager[Any]) -> AsyncGenerator[AsyncIterator[bytes], None]:
-    """The bytes of a `with_streaming_response` call; leaving the block closes the connection."""
-    async with call as response:
-        yield response.http_response.aiter_bytes()
+async def posted(
+    client: Any, path: str, body: Mapping[str, Any], silence: float, **options: Any
+) -> AsyncGenerator[AsyncIterator[bytes], None]:
+    """The bytes of a successful answer to `body`; leaving the block closes the connection.
+
+    `silence` is how many seconds may pass between two bytes; `options` are the SDK's own. Raises its errors.
+    """
+    import httpx2
+
+    response = await client.post(
+        path,
+        body=body,
+        options={"timeout": timeouts(silence), **options},
+        cast_to=httpx2.Response,
+        stream=True,
+    )
+    try:
+        yield response.aiter_bytes()
+    finally:
+        await response.aclose()
