@@ -172,7 +172,7 @@ def setup_list(actor: Actor, agents: list[dict[str, Any]], has_conversations: bo
         {
             "done": bool(keyed),
             "title": "Provider key added" if keyed else "Add a provider key",
-            "text": f"{len(keyed)} agents answer with it" if keyed else f"Wakes {len(waiting)} agents",
+            "text": keyed_agents(len(keyed)) if keyed else f"Wakes {many(len(waiting), 'agent')}",
             "href": "/settings/#keys",
             "action": "Add",
         },
@@ -184,6 +184,14 @@ def setup_list(actor: Actor, agents: list[dict[str, Any]], has_conversations: bo
             else "The local model answers at once",
         },
     ]
+
+
+def many(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def keyed_agents(number: int) -> str:
+    return "1 agent answers with it" if number == 1 else f"{number} agents answer with it"
 
 
 @page

@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString, mark_safe
 from nexus_core.usage import PICO_PER_USD
 
 from ..markdown import to_page_html
+from ..threads import FREE_PROVIDERS
 
 register = template.Library()
 
@@ -40,21 +41,25 @@ def markdown(text: str) -> SafeString:
     return mark_safe(to_page_html(text or ""))  # noqa: S308  (to_page_html ends with the sanitiser)
 
 
+def _dollars(amount: float, places: int) -> str:
+    return f"${amount:,.{places}f}" if amount else "$0"
+
+
 @register.filter
 def usd(pico: int | None) -> str:
     """`12400000000` → `$0.0124`; unpriced is said in words."""
     if pico is None:
         return "unpriced"
-    if pico == 0:
-        return "$0.0000"
-    return f"${pico / PICO_PER_USD:,.4f}"
+    return _dollars(pico / PICO_PER_USD, 4)
 
 
 @register.filter
 def seconds(ms: int | None) -> str:
-    """`9412` → `9.4 s`."""
+    """`9412` → `9.4 s`; under 10 ms `<0.01 s`."""
     if ms is None:
         return "–"
+    if ms < 10:
+        return "<0.01 s"
     return f"{ms / 1000:.2f} s" if ms < 1000 else f"{ms / 1000:.1f} s"
 
 
@@ -125,16 +130,17 @@ def words(value: Any) -> str:
 
 @register.filter
 def token_line(run: dict[str, Any] | None) -> str:
-    """`2,418 tokens · $0.0124 · 9.4 s`; local models are free."""
+    """`2,418 tokens · $0.0124 · 9.4 s`; local models are free. Where nothing was counted only the time."""
     if not run or not run.get("tokenUsage"):
         return ""
     total = run["tokenUsage"]["total"]
     cost = run["cost"]["total"]
-    if not total or run.get("provider") in ("local", "scripted", "ollama"):
-        money = "free"
-    else:
-        money = "unpriced" if cost is None else f"${float(cost):,.4f}"
-    parts = [f"{total:,} tokens", money]
+    parts = []
+    if total:
+        free = run.get("provider") in FREE_PROVIDERS
+        about = "about " if run.get("estimated") else ""
+        price = "unpriced" if cost is None else _dollars(float(cost), 4)
+        parts = [f"{about}{total:,} tokens", "free" if free else price]
     if run.get("durationMs") is not None:
         parts.append(seconds(run["durationMs"]))
     return " · ".join(parts)
@@ -148,10 +154,10 @@ def grouped(value: int | None) -> str:
 
 @register.filter
 def money(value: str | None) -> str:
-    """A decimal string of US dollars for people: `$0.0124`, `$18.42`; null is unpriced."""
+    """A decimal string of US dollars for people: `$0.0124`, `$18.42`, `$0`; null is unpriced."""
     if value is None:
         return "unpriced"
-    return f"${float(value):,.2f}" if float(value) >= 1 else f"${float(value):,.4f}"
+    return _dollars(float(value), 2 if float(value) >= 1 else 4)
 
 
 @register.filter

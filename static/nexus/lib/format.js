@@ -5,16 +5,18 @@ export function count(number) {
   return Number(number ?? 0).toLocaleString();
 }
 
-/** An exact decimal string of US dollars → `$0.0124`; null is unpriced, never 0. */
+/** An exact decimal string of US dollars → `$0.0124`, or `$0`; null is unpriced, never 0. */
 export function usd(amount) {
   if (amount === null || amount === undefined) return "unpriced";
+  if (Number(amount) === 0) return "$0";
   return `$${Number(amount).toLocaleString(undefined, { minimumFractionDigits: 4, maximumFractionDigits: 4 })}`;
 }
 
-/** ms → `0.88 s`, `9.4 s`, `2 min 5 s`. */
+/** ms → `<0.01 s`, `0.88 s`, `9.4 s`, `2 min 5 s`. */
 export function seconds(ms) {
   if (ms === null || ms === undefined || Number.isNaN(ms)) return "–";
   const value = Math.max(0, ms) / 1000;
+  if (value < 0.01) return "<0.01 s";
   if (value < 1) return `${value.toFixed(2)} s`;
   if (value < 100) return `${value.toFixed(1)} s`;
   return `${Math.floor(value / 60)} min ${Math.round(value % 60)} s`;
@@ -67,11 +69,13 @@ export function bytes(size) {
 
 const FREE = new Set(["local", "scripted", "ollama"]);
 
-/** `2,418 tokens · $0.0124 · 9.4 s`; local models are free. */
+/** `2,418 tokens · $0.0124 · 9.4 s`; local models are free. Where nothing was counted only the time. */
 export function tokenLine({ tokenUsage, cost, durationMs, provider, estimated }) {
   const parts = [];
-  if (tokenUsage) parts.push(`${estimated ? "about " : ""}${count(tokenUsage.total)} tokens`);
-  if (tokenUsage) parts.push(FREE.has(provider) || !tokenUsage.total ? "free" : usd(cost?.total));
+  if (tokenUsage?.total) {
+    parts.push(`${estimated ? "about " : ""}${count(tokenUsage.total)} tokens`);
+    parts.push(FREE.has(provider) ? "free" : usd(cost?.total));
+  }
   if (durationMs !== null && durationMs !== undefined) parts.push(seconds(durationMs));
   return parts.join(" · ");
 }
