@@ -55,7 +55,9 @@ def test_provider_rows_follow_the_table_until_somebody_edits_them() -> None:
     assert endpoints_seed() == 0
     assert {row.name for row in ProviderEndpoint.objects.all()} == set(all_specs())
     ProviderEndpoint.objects.filter(pk="groq").update(seeded="of an older release", label="Groq (old)")
-    ProviderEndpoint.objects.filter(pk="mistral").update(base_url="https://eu.example/v1")
+    edited = ProviderEndpoint.objects.get(pk="mistral")
+    edited.base_url = "https://eu.example/v1"
+    edited.save()
     endpoints_seed()
     assert ProviderEndpoint.objects.get(pk="mistral").base_url == "https://eu.example/v1"
     assert ProviderEndpoint.objects.get(pk="groq").label == "Groq (old)"

@@ -8,12 +8,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import browser, people, server, shots
-
-__all__ = ["browser", "people", "server", "shots"]
-
-pytestmark = pytest.mark.e2e
-
 STAFF = """
 from workspaces.models import User
 User.objects.filter(username="alice").update(is_staff=True, is_superuser=True)
