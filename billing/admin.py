@@ -10,7 +10,7 @@ from django.db.models import Count, Q, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from billing.forms import LABELS, PriceForm
+from billing.forms import FEE_LABELS, LABELS, PriceForm
 from billing.models import Attempt, PriceVersion
 from billing.prices import price_version_add
 from nexus_core.usage import pico_to_usd
@@ -51,10 +51,25 @@ class PriceVersionAdmin(NeverEdited):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is not None:
             names = [field.name for field in PriceVersion._meta.fields if field.name != "content_hash"]
-            return [(None, {"fields": names, "description": "Prices in pico-USD (10⁻¹² USD) per token."})]
+            return [
+                (
+                    None,
+                    {
+                        "fields": names,
+                        "description": "Prices in pico-USD (10⁻¹² USD) per token, fees for each request or web search.",
+                    },
+                )
+            ]
         return [
             (None, {"fields": [("provider", "model"), ("valid_from", "valid_to"), "source"]}),
             ("US dollars per million tokens", {"fields": list(LABELS)}),
+            (
+                "US dollars each",
+                {
+                    "fields": [tuple(FEE_LABELS)],
+                    "description": "This price takes the place of the table's, fees included: enter them again.",
+                },
+            ),
             (
                 "A second tier, where long requests cost more",
                 {"fields": ["tier_over", *(f"tier_{name}" for name in LABELS)], "classes": ["collapse"]},

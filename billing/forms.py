@@ -1,4 +1,7 @@
-"""Entering a price as people read it: US dollars per million tokens, kept as whole pico-USD per token."""
+"""Entering a price as people read it: US dollars per million tokens, and dollars for a request or a web search.
+
+Kept as whole pico-USD, per token and each.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,9 @@ from typing import Any
 from django import forms
 from django.utils import timezone
 
-from billing.models import BUCKETS, PriceVersion
+from billing.models import BUCKETS, FEES, PriceVersion
 from billing.prices import TierPrices
+from nexus_core.usage import PICO_PER_USD
 
 PICO_PER_TOKEN = 10**6
 """of one US dollar per million tokens."""
@@ -23,6 +27,24 @@ LABELS = {
     "cache_write_1h": "Cache write, 1 hour",
     "reasoning": "Thinking",
 }
+
+
+FEE_LABELS = {"per_request": "Each request", "per_search": "Each web search"}
+MOST_USD_EACH = 1_000
+
+
+class DollarsEach(forms.DecimalField):
+    """US dollars for one thing; at most twelve digits behind the point, the last of which is one pico-USD."""
+
+    def __init__(self, label: str) -> None:
+        super().__init__(
+            label=label,
+            required=False,
+            help_text="Empty: no fee. Providers write it per thousand: $10 / K is 0.01.",
+            min_value=0,
+            max_value=MOST_USD_EACH,
+            decimal_places=12,
+        )
 
 
 class Dollars(forms.DecimalField):
@@ -79,6 +101,8 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def _tier(self, prefix: str, over: int) -> TierPrices:
         told = {name: _pico(self.cleaned_data.get(prefix + name)) for name in BUCKETS}
+        # By the piece, whatever the size of the request: the same in every tier.
+        fees = {name: _pico_each(self.cleaned_data.get(name)) for name in FEES}
         input_price = told["input"]
         write = told["cache_write_5m"] if told["cache_write_5m"] is not None else input_price
         assert input_price is not None
@@ -92,6 +116,7 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
             cache_write_1h=told["cache_write_1h"] if told["cache_write_1h"] is not None else write,
             reasoning=told["reasoning"],
             context_over=over,
+            **fees,
         )
 
 
@@ -104,6 +129,14 @@ for _prefix in ("", "tier_"):
         _field = Dollars(_label, required=not _prefix and _name in ("input", "output"), help_text=_hint)
         PriceForm.base_fields[_prefix + _name] = _field
         PriceForm.declared_fields[_prefix + _name] = _field
+
+
+for _name, _label in FEE_LABELS.items():
+    PriceForm.base_fields[_name] = PriceForm.declared_fields[_name] = DollarsEach(_label)
+
+
+def _pico_each(usd: Decimal | None) -> int | None:
+    return None if usd is None else int(usd * PICO_PER_USD)
 
 
 def _pico(usd_per_million: Decimal | None) -> int | None:

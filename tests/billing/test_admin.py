@@ -64,6 +64,28 @@ def test_a_second_price_ends_the_first(operator: Client) -> None:
     assert second.input == 1_000_000
 
 
+def test_fees_are_entered_in_dollars_and_kept_exactly(operator: Client) -> None:
+    fees = {"per_request": "0.005", "per_search": "0.010000000001"}
+    assert b"Each web search" in operator.get("/admin/billing/priceversion/add/").content
+    operator.post(
+        "/admin/billing/priceversion/add/",
+        {**PRICE, **fees, "tier_over": "200000", "tier_input": "2", "tier_output": "3"},
+    )
+    at = PriceVersion.objects.first().valid_from  # type: ignore[union-attr]
+    for tokens in (1_000, 300_000):
+        found = price_for("acme", "acme-1", at, tokens)
+        assert found is not None
+        assert (found[1].per_request, found[1].per_search) == (5_000_000_000, 10_000_000_001)
+        asked = Usage(input=tokens, searches=3)
+        assert found[1].cost(asked).input == tokens * found[1].input + 5_000_000_000 + 3 * 10_000_000_001
+
+
+def test_no_fee_entered_is_none(operator: Client) -> None:
+    operator.post("/admin/billing/priceversion/add/", PRICE)
+    row = PriceVersion.objects.get()
+    assert (row.per_request, row.per_search) == (None, None)
+
+
 def test_a_second_tier_is_entered_with_it(operator: Client) -> None:
     operator.post(
         "/admin/billing/priceversion/add/",
@@ -84,6 +106,8 @@ def test_a_second_tier_is_entered_with_it(operator: Client) -> None:
         {"input": "0.0000001"},
         {"input": ""},
         {"tier_over": "5"},
+        {"per_request": "-1"},
+        {"per_search": "0.0000000000001"},
         {"valid_to_0": "2020-01-01", "valid_to_1": "00:00"},
     ],
 )
