@@ -150,7 +150,7 @@ def run_all(services: Services) -> list[Part]:
     quick = ("-n", WORKERS, "--dist", "loadfile", "-q")
     parts.append(run_pytest("Python, embedded", env, *quick, "-m", "not e2e and not chaos", "tests"))
     parts.append(run_pytest("whole product, in a browser", env, "-q", "tests/e2e"))
-    parts.append(run_pytest("chaos, short form", env, "-q", "tests/chaos"))
+    parts.append(run_pytest("chaos, short form", env, "-q", "-m", "chaos", "tests/chaos"))
     postgres, redis = services.get("PostgreSQL"), services.get("Redis")
     if postgres and redis:
         scaled = env | {"DATABASE_URL": postgres.value, "REDIS_URL": redis.value}
