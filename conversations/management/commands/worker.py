@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from conversations.engine.last_resort import end_in_any_case
+from conversations.engine.last_resort import end_in_any_case, leave
 from conversations.engine.start import EngineHost
 from conversations.probes import probes
 
@@ -24,6 +24,7 @@ class Command(BaseCommand):
                 "REDIS_URL is not set. Without it the one web process executes the runs; a worker has nothing to do."
             )
         asyncio.run(self._work())
+        leave()
 
     async def _work(self) -> None:
         stop = asyncio.Event()
