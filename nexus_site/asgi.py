@@ -22,10 +22,12 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from channels.sessions import CookieMiddleware, SessionMiddleware  # noqa: E402
 from django.urls import path  # noqa: E402
 
-from conversations.engine.last_resort import end_in_any_case  # noqa: E402
+from conversations.engine.last_resort import end_in_any_case, leave  # noqa: E402
 from conversations.engine.start import EngineHost  # noqa: E402
 from realtime.consumer import NexusConsumer  # noqa: E402
 from realtime.ending import hear_signals  # noqa: E402
+
+from .access_log import ours_instead  # noqa: E402
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -80,6 +82,7 @@ def _under_daphne() -> None:
     def run(server: Any) -> None:
         server.websocket_max_message_size = SERVER_FRAME_BYTES
         server.websocket_max_frame_size = SERVER_FRAME_BYTES
+        server.action_logger = ours_instead(server.action_logger, sys.stdout)
         limited(server)
 
     Server.run = run
@@ -99,6 +102,7 @@ def _under_daphne() -> None:
 
     reactor.callWhenRunning(start)
     reactor.addSystemEventTrigger("before", "shutdown", drain)
+    reactor.addSystemEventTrigger("after", "shutdown", leave)
 
 
 class StartRefused(RuntimeError):
@@ -115,7 +119,7 @@ async def _start_or_refuse() -> None:
 
 def _exit(reactor: Any) -> None:
     """Stops Daphne with a failure that the shell sees."""
-    reactor.addSystemEventTrigger("after", "shutdown", lambda: os._exit(1))
+    reactor.addSystemEventTrigger("during", "shutdown", lambda: os._exit(1))
     reactor.stop()
 
 

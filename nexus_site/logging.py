@@ -30,7 +30,7 @@ CHATTY = (
     "websockets",
 )
 QUIET = (
-    # The access log of the server is the proxy's business; these would repeat it.
+    # The access log is the proxy's business, Daphne's is `access_log.py`; these would repeat it.
     "daphne",
     "django.channels.server",
     "docket",
@@ -196,6 +196,8 @@ EXTRAS = [
     "status",
     "code",
     "http_status",
+    "method",
+    "path",
     "stop_reason",
     "epoch",
     "duration_ms",
