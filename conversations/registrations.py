@@ -10,10 +10,12 @@ from realtime.consumer import register_log_reader
 from realtime.lookout import register_run_lister
 from realtime.presence import register_conversation_filter
 from workspaces.access import Actor
+from workspaces.tenancy import on_workspace_deleted
 
 from .access import open_ids, readable, readable_ids
 from .follow import read_frames
 from .run_states import run_states
+from .services.run_cancel import runs_end_with_workspace
 
 
 def _readable(actor: Actor, conversation_ids: Iterable[UUID]) -> set[UUID]:
@@ -32,3 +34,4 @@ register_conversation_names(_names)
 register_log_reader(read_frames)
 register_run_lister(run_states)
 register_conversation_filter(_readable, _open_to_all)
+on_workspace_deleted(runs_end_with_workspace)

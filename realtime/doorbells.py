@@ -14,7 +14,7 @@ from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.models import Session
 from django.db.models.signals import post_delete, post_save
 
-from workspaces.models import ApiToken, Membership, User
+from workspaces.models import ApiToken, Membership, User, Workspace
 
 from .frames import make_frame
 from .publish import publish_after_commit
@@ -42,9 +42,19 @@ def _person_changed(instance: User, created: bool = False, update_fields: Any = 
         ring(instance.pk)
 
 
+def _workspace_changed(
+    instance: Workspace, created: bool = False, update_fields: Any = None, **_: Any
+) -> None:
+    """A deleted one lets nobody stay."""
+    if not created and "deleted_at" in (update_fields or ("deleted_at",)) and instance.deleted_at is not None:
+        for user_id in instance.memberships.values_list("user_id", flat=True):
+            ring(user_id)
+
+
 def connect() -> None:
     post_delete.connect(_session_ended, sender=Session, dispatch_uid="realtime.session_ended")
     for model in (Membership, ApiToken):
         post_save.connect(_changed, sender=model, dispatch_uid=f"realtime.saved.{model.__name__}")
         post_delete.connect(_changed, sender=model, dispatch_uid=f"realtime.deleted.{model.__name__}")
     post_save.connect(_person_changed, sender=User, dispatch_uid="realtime.person")
+    post_save.connect(_workspace_changed, sender=Workspace, dispatch_uid="realtime.workspace")

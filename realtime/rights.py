@@ -138,7 +138,10 @@ class Standing:
 def _standing(pairs: set[tuple[UUID, UUID]], tokens: set[UUID], sessions: set[str]) -> Standing:
     now = timezone.now()
     members = Membership.objects.filter(
-        user_id__in={user for user, _ in pairs}, workspace_id__in={w for _, w in pairs}, user__is_active=True
+        user_id__in={user for user, _ in pairs},
+        workspace_id__in={w for _, w in pairs},
+        workspace__deleted_at=None,
+        user__is_active=True,
     )
     roles: dict[tuple[UUID, UUID], str] = {}
     passwords: dict[UUID, str] = {}

@@ -97,6 +97,10 @@ class Actor:
     def is_admin(self) -> bool:
         return self.role in (Role.OWNER, Role.ADMIN) and self.can_write
 
+    @property
+    def is_owner(self) -> bool:
+        return self.role == Role.OWNER and self.can_write
+
 
 def actor_for(
     user: User, slug: str | None = None, token: ApiToken | None = None, *, session_key: str = ""
@@ -110,7 +114,9 @@ def actor_for(
     if not user.is_active:
         raise Forbidden("This account is switched off.")
     memberships = (
-        Membership.objects.select_related("workspace").filter(user=user).order_by("created_at", "id")
+        Membership.objects.select_related("workspace")
+        .filter(user=user, workspace__deleted_at=None)
+        .order_by("created_at", "id")
     )
     if token is not None:
         memberships = memberships.filter(workspace_id=token.workspace_id)
@@ -140,6 +146,11 @@ def _scopes(value: Sequence[str]) -> tuple[str, ...]:
 def require_admin(actor: Actor) -> None:
     if not actor.is_admin:
         raise Forbidden("Only admins and owners of the workspace may do this.")
+
+
+def require_owner(actor: Actor) -> None:
+    if not actor.is_owner:
+        raise Forbidden("Only owners of the workspace may do this.")
 
 
 def require_write(actor: Actor) -> None:

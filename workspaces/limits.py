@@ -22,7 +22,7 @@ from .instruments import rate_limited
 
 log = logging.getLogger(__name__)
 
-Limit = Literal["requests", "runs", "tickets", "exports", "doors"]
+Limit = Literal["requests", "runs", "tickets", "exports", "doors", "invitations", "workspaces"]
 
 LIMITS: dict[Limit, RateLimitItem] = {
     "requests": parse("1200/minute"),
@@ -30,6 +30,8 @@ LIMITS: dict[Limit, RateLimitItem] = {
     "tickets": parse("120/minute"),
     "exports": parse("30/minute"),
     "doors": parse("60/minute"),
+    "invitations": parse("60/hour"),
+    "workspaces": parse("20/hour"),
 }
 """What a person may do; `doors` counts wrong credentials per address. A hundred runs at once pass."""
 

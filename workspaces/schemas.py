@@ -50,15 +50,75 @@ class MeFields(Wire):
     )
 
 
+Role = Literal["owner", "admin", "member", "viewer"]
+GivenRole = Literal["admin", "member", "viewer"]
+
+
 class Member(Wire):
     user_id: str
     name: str
-    role: Literal["owner", "admin", "member", "viewer"]
+    role: Role
+    joined_at: datetime
+
+
+class MemberFields(Wire):
+    role: Role
 
 
 class MemberList(Wire):
     items: list[Member]
     next_cursor: str | None
+
+
+class Invitation(Wire):
+    id: str
+    role: GivenRole
+    email: str | None = Field(description="The one person it is for; null: whoever has the link.")
+    most_uses: int | None = Field(description="How many may come by it; null: any number.")
+    uses: int
+    created_by: str | None = Field(description="A user's id.")
+    created_at: datetime
+    expires_at: datetime
+
+
+class NewInvitation(Invitation):
+    link: str | None = Field(description="Shown this once; null when it went by mail, which alone has it.")
+
+
+class InvitationList(Wire):
+    items: list[Invitation]
+    next_cursor: str | None
+
+
+class InvitationFields(Wire):
+    role: GivenRole = "member"
+    email: str | None = Field(
+        default=None, max_length=254, description="Sends it to this address, for this person, once."
+    )
+    most_uses: int | None = Field(default=1, ge=1, le=1000, description="Of a link; null: any number.")
+    days: int = Field(default=7, ge=1, le=90, description="How long it stands.")
+
+
+class Workspace(WorkspaceRef):
+    role: Role
+    allow_personal_keys: bool
+    created_at: datetime
+
+
+class WorkspaceList(Wire):
+    items: list[Workspace]
+    next_cursor: str | None
+
+
+class NewWorkspaceFields(Wire):
+    name: str = Field(min_length=1, max_length=150)
+
+
+class WorkspaceFields(Wire):
+    """What is left out stays as it is."""
+
+    name: str | None = Field(default=None, min_length=1, max_length=150)
+    allow_personal_keys: bool | None = None
 
 
 class Token(Wire):

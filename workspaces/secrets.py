@@ -1,4 +1,4 @@
-"""Tokens and tickets as text: how they are made and how they are kept (as SHA-256 only)."""
+"""Tokens, tickets and invitations as text: how they are made and how they are kept (as SHA-256 only)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ def new_token() -> str:
 
 def new_ticket() -> str:
     """256 random bits, in characters that a subprotocol name may have."""
+    return secrets.token_urlsafe(32)
+
+
+def new_invitation() -> str:
+    """256 random bits, in characters that an address may have."""
     return secrets.token_urlsafe(32)
 
 

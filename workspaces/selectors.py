@@ -12,7 +12,13 @@ from .models import ApiToken, Membership, ProviderKey, User, Workspace
 
 def workspaces_of(user: User) -> list[Workspace]:
     """The workspaces this person is in, by name."""
-    return list(Workspace.objects.filter(memberships__user=user).order_by("name"))
+    return list(Workspace.objects.filter(memberships__user=user, deleted_at=None).order_by("name"))
+
+
+def memberships_of(user: User) -> list[Membership]:
+    """The same with the person's role in each."""
+    rows = Membership.objects.filter(user=user, workspace__deleted_at=None)
+    return list(rows.select_related("workspace").order_by("workspace__name"))
 
 
 def members_of_workspace(actor: Actor) -> list[Membership]:
@@ -21,6 +27,20 @@ def members_of_workspace(actor: Actor) -> list[Membership]:
         .select_related("user")
         .order_by("user__username")
     )
+
+
+def access_member(actor: Actor, user_id: UUID | str) -> Membership:
+    """Somebody of the actor's workspace; else NotFound."""
+    try:
+        key = UUID(str(user_id))
+    except ValueError:
+        raise NotFound() from None
+    found = (
+        Membership.objects.filter(workspace_id=actor.workspace_id, user_id=key).select_related("user").first()
+    )
+    if found is None:
+        raise NotFound()
+    return found
 
 
 def tokens_of(actor: Actor) -> list[ApiToken]:

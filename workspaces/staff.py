@@ -13,6 +13,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from .audit.hearing import administered
 from .models import Role, User, Workspace
 
 if TYPE_CHECKING:
@@ -31,12 +32,25 @@ def staffed(request: HttpRequest) -> QuerySet[Workspace]:
         return Workspace.objects.all()
     return Workspace.objects.filter(
         pk__in=Workspace.objects.filter(
-            memberships__user=cast(User, request.user), memberships__role__in=[Role.ADMIN, Role.OWNER]
+            deleted_at=None,
+            memberships__user=cast(User, request.user),
+            memberships__role__in=[Role.ADMIN, Role.OWNER],
         ).values("pk")
     )
 
 
-class Scoped(_Base):
+class Noted(_Base):
+    """The audit hears of several rows deleted at once, for which Django's log sends no signal."""
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        entries = super().log_deletions(request, queryset)
+        if len(entries) > 1:
+            for entry in entries:
+                administered(entry)
+        return entries
+
+
+class Scoped(Noted):
     """Of a model's admin, or an inline: only rows of workspaces that this person administers.
 
     `workspace_path` leads from a row to its workspace (or to the column with the workspace's id); a model
@@ -87,7 +101,7 @@ class ScopedValues(admin.AllValuesFieldListFilter):
         self.lookup_choices = rows.values_list(field_path, flat=True).distinct()
 
 
-class OperatorsOnly(_Base):
+class OperatorsOnly(Noted):
     """What holds for the whole instance: nothing of it is there for other staff."""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:

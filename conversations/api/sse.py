@@ -107,7 +107,10 @@ async def may_read(actor: Actor, run_id: UUID) -> bool:
 def _may_read(actor: Actor, run_id: UUID) -> bool:
     """The credential still stands, the person is still a member, the run is still theirs to read."""
     members = Membership.objects.filter(
-        workspace_id=actor.workspace_id, user_id=actor.user_id, user__is_active=True
+        workspace_id=actor.workspace_id,
+        workspace__deleted_at=None,
+        user_id=actor.user_id,
+        user__is_active=True,
     )
     if not members.exists():
         return False

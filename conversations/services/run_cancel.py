@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from workspaces.access import Actor
+from workspaces.models import Workspace
 
 from ..access import access_run
 from ..engine import port
@@ -22,6 +23,13 @@ def run_cancel(*, actor: Actor, run_id: UUID | str) -> Run:
         if not locked.finished:
             cancel_in_transaction(locked, by=actor.user_id)
     return locked
+
+
+def runs_end_with_workspace(workspace: Workspace) -> None:
+    """Asks every run of a deleted workspace to stop; in the transaction that deletes it."""
+    rows = Run.objects.select_for_update(no_key=True).filter(workspace=workspace, finished_at=None)
+    for run in rows.order_by("pk"):
+        cancel_in_transaction(run, by=None)
 
 
 def cancel_in_transaction(run: Run, *, by: UUID | None) -> None:
