@@ -18,6 +18,8 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from .login_providers import LoginProvider, read_providers
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 INSECURE_KEYS = ("changeme", "secret", "insecure", "default", "example")
 SHORTEST_SECRET = 32
@@ -41,6 +43,7 @@ class Config:
     secure_redirect: bool
     hsts_seconds: int
     trust_proxy: bool
+    audit_addresses: str
     email_url: dict[str, Any]
     default_from_email: str
     log_level: str
@@ -53,6 +56,9 @@ class Config:
     worker_concurrency: int
     title_agent: str
     signup_open: bool
+    login_providers: tuple[LoginProvider, ...]
+    oidc_signup: bool
+    workspace_creation: str
     fetch_private: bool
     provider_networks: list[str]
     metrics_token: str
@@ -126,6 +132,14 @@ def _networks(env: environ.Env, name: str) -> list[str]:
         ) from fault
 
 
+def _one_of(env: environ.Env, name: str, choices: tuple[str, ...]) -> str:
+    """One of the choices; the first when nothing is said."""
+    value: str = env.str(name, default=choices[0])
+    if value not in choices:
+        raise ImproperlyConfigured(f"{name}: one of {', '.join(choices)}, not {value!r}.")
+    return value
+
+
 def load() -> Config:
     """Reads `.env` (if there is one; the environment wins) and the environment."""
     env = environ.Env()
@@ -166,6 +180,7 @@ def load() -> Config:
         secure_redirect=env.bool("SECURE_REDIRECT", default=False),
         hsts_seconds=env.int("HSTS_SECONDS", default=0),
         trust_proxy=env.bool("TRUST_PROXY", default=False),
+        audit_addresses=_one_of(env, "NEXUS_AUDIT_ADDRESSES", ("full", "truncated", "off")),
         email_url=env.email_url("EMAIL_URL", default="consolemail://"),
         default_from_email=env.str("DEFAULT_FROM_EMAIL", default="nexus@localhost"),
         log_level=env.str("LOG_LEVEL", default="INFO").upper(),
@@ -178,6 +193,9 @@ def load() -> Config:
         worker_concurrency=env.int("NEXUS_WORKER_CONCURRENCY", default=500),
         title_agent=env.str("NEXUS_TITLE_AGENT", default=""),
         signup_open=env.bool("NEXUS_SIGNUP_OPEN", default=False),
+        login_providers=read_providers(env),
+        oidc_signup=env.bool("NEXUS_OIDC_SIGNUP", default=False),
+        workspace_creation=_one_of(env, "NEXUS_WORKSPACE_CREATION", ("admins", "everyone", "operators")),
         fetch_private=env.bool("NEXUS_FETCH_PRIVATE", default=False),
         provider_networks=_networks(env, "NEXUS_PROVIDER_NETWORKS"),
         metrics_token=env.str("NEXUS_METRICS_TOKEN", default=""),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import config as _config
+from . import login_providers as _login_providers
 from .logging import logging_config
 
 CONFIG = _config.load()
@@ -28,7 +29,11 @@ NEXUS_UPLOAD_BYTES = CONFIG.upload_bytes
 NEXUS_WORKER_CONCURRENCY = CONFIG.worker_concurrency
 NEXUS_TITLE_AGENT = CONFIG.title_agent
 NEXUS_SIGNUP_OPEN = CONFIG.signup_open
+NEXUS_OIDC_SIGNUP = CONFIG.oidc_signup
+NEXUS_WORKSPACE_CREATION = CONFIG.workspace_creation
 NEXUS_FETCH_PRIVATE = CONFIG.fetch_private
+NEXUS_TRUST_PROXY = CONFIG.trust_proxy
+NEXUS_AUDIT_ADDRESSES = CONFIG.audit_addresses
 NEXUS_PROVIDER_NETWORKS = CONFIG.provider_networks
 NEXUS_METRICS_TOKEN = CONFIG.metrics_token
 NEXUS_WORKER_HOST = CONFIG.worker_host
@@ -51,6 +56,10 @@ INSTALLED_APPS = [
     "ninja",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "allauth.socialaccount",
+    *(one.app for one in CONFIG.login_providers),
     "django_htmx",
     "csp",
     "nexus_site",
@@ -171,6 +180,25 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_ADAPTER = "nexus_site.accounts.AccountAdapter"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_ON_GET = False
+# Whoever finds an open screen may read, but not take the account over.
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_MAX_EMAIL_ADDRESSES = 5
+# How often one may try: the defaults of allauth, per address and per account. Behind the proxy of TRUST_PROXY the
+# last address it wrote is the client's; without it nobody's header is believed.
+ALLAUTH_TRUSTED_PROXY_COUNT = 1 if CONFIG.trust_proxy else 0
+MFA_ADAPTER = "nexus_site.accounts_mfa.MFAAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+# Most people here get their account, with an address nobody confirmed, from the operator, who can undo it.
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+# A code of the half minute before is taken too: clocks differ, and people type.
+MFA_TOTP_TOLERANCE = 1
+# http://localhost in development; elsewhere browsers themselves want https.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = False
+SOCIALACCOUNT_ADAPTER = "nexus_site.accounts_social.SocialAccountAdapter"
+SOCIALACCOUNT_PROVIDERS = _login_providers.allauth_settings(CONFIG.login_providers)
 
 # --- mail -------------------------------------------------------------------
 EMAIL_BACKEND = CONFIG.email_url["EMAIL_BACKEND"]

@@ -13,7 +13,7 @@ const watch = process.argv.includes("--watch");
 
 const scripts = {
   absWorkingDir: root,
-  entryPoints: { app: "static/nexus/app.js", admin: "static/nexus/css/admin.css" },
+  entryPoints: { app: "static/nexus/app.js", account: "static/nexus/account.js", admin: "static/nexus/css/admin.css" },
   outdir: "static/dist",
   entryNames: "[name]",
   chunkNames: "chunks/[name]-[hash]",

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.mfa.models import Authenticator
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection, transaction
 
+from workspaces.audit import record
 from workspaces.crypto import EncryptedTextField, current_key_id, decrypt, encrypt
 
 BATCH = 200
+AUTHENTICATOR_SECRETS = ("secret", "seed")
 
 
 class Command(BaseCommand):
@@ -29,7 +32,27 @@ class Command(BaseCommand):
                     moved += self._rotate(
                         model._meta.db_table, str(model._meta.pk.column), str(field.column), current
                     )
+        record("keys_reencrypted", metadata={"secrets": moved, "key": current})
+        moved += self._rotate_authenticators(current)
         self.stdout.write(f"{moved} secrets now use the key {current}.")
+
+    def _rotate_authenticators(self, current: str) -> int:
+        """Second steps keep theirs inside of a JSON column."""
+        moved = 0
+        for pk in list(Authenticator.objects.values_list("pk", flat=True)):
+            with transaction.atomic():
+                row = Authenticator.objects.select_for_update().filter(pk=pk).first()
+                stale = [] if row is None else [name for name in AUTHENTICATOR_SECRETS if name in row.data]
+                stale = [name for name in stale if not row.data[name].startswith(f"{current}:")]
+                if row is None or not stale:
+                    continue
+                try:
+                    row.data |= {name: encrypt(decrypt(row.data[name])) for name in stale}
+                except ImproperlyConfigured as fault:
+                    raise CommandError(str(fault)) from None
+                row.save(update_fields=["data"])
+                moved += len(stale)
+        return moved
 
     def _rotate(self, table: str, key: str, column: str, current: str) -> int:
         """Row by row, so that it can be broken off and run again; the stored text is read as it stands."""

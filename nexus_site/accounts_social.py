@@ -1,0 +1,65 @@
+"""How a login through another service behaves here, and its addresses.
+
+Which services there are is read in `login_providers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.urls import build_provider_urlpatterns
+from django.conf import settings
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import render
+from django.urls import URLPattern, URLResolver
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from .login_providers import OIDC
+
+View = Callable[..., HttpResponseBase]
+
+
+class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
+    def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
+        """Whoever the operator's own identity provider lets in may get an account; else the rule of the form."""
+        if settings.NEXUS_OIDC_SIGNUP and sociallogin.account.get_provider().app.provider == OIDC:
+            return True
+        return bool(super().is_open_for_signup(request, sociallogin))
+
+    def populate_user(self, request: HttpRequest, sociallogin: Any, data: dict[str, Any]) -> Any:
+        user = super().populate_user(request, sociallogin, data)
+        user.name = str(data.get("name") or "")[:150]
+        return user
+
+
+def provider_urls() -> list[URLPattern | URLResolver]:
+    """The addresses of the configured services; those of others do not exist."""
+    patterns: list[URLPattern | URLResolver] = build_provider_urlpatterns()
+    _leave_by_page(patterns)
+    return patterns
+
+
+def _leave_by_page(patterns: list[Any]) -> None:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            _leave_by_page(pattern.url_patterns)
+        elif (pattern.name or "").endswith("_login"):
+            pattern.callback = leave_by_page(pattern.callback)
+
+
+def leave_by_page(view: View) -> View:
+    """A form may lead to this server only (CSP `form-action`), and browsers hold redirects of its answer to that
+    too. So the way to another service is a page that goes on by itself."""
+
+    @wraps(view)
+    def leaving(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        response = view(request, *args, **kwargs)
+        address = response.headers.get("Location", "")
+        if not address or url_has_allowed_host_and_scheme(address, {request.get_host()}):
+            return response
+        return render(request, "socialaccount/leaving.html", {"address": address})
+
+    return leaving
