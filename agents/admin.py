@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -18,7 +19,7 @@ from agents.forms import AgentForm, EndpointForm, FeedForm
 from agents.models import Agent, NewsFeed, ProviderEndpoint
 from agents.providers import all_specs, forget_specs, key_in_environment, known_keys, spec_hash, spec_of
 from agents.selectors import last_used
-from agents.services import agent_duplicate
+from agents.services import CHANGEABLE, agent_duplicate, agent_record
 from workspaces.staff import OperatorsOnly, Scoped, ScopedFilter
 
 
@@ -98,6 +99,11 @@ class AgentAdmin(Scoped, admin.ModelAdmin):  # type: ignore[type-arg]
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Sequence[str]]:
         return {} if obj is not None else {"slug": ["name"]}
 
+    def save_model(self, request: HttpRequest, obj: Agent, form: Any, change: bool) -> None:
+        before = Agent.objects.filter(pk=obj.pk).values(*CHANGEABLE).first() if change else None
+        super().save_model(request, obj, form, change)
+        agent_record(agent=obj, before=before)
+
     def delete_model(self, request: HttpRequest, obj: Agent) -> None:
         self.delete_queryset(request, Agent.objects.filter(pk=obj.pk))
 
@@ -132,11 +138,23 @@ class AgentAdmin(Scoped, admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.action(description="Switch on")
     def activate(self, request: HttpRequest, queryset: QuerySet[Agent]) -> None:
-        self.message_user(request, f"Switched {queryset.update(is_active=True)} on.", messages.SUCCESS)
+        self.message_user(request, f"Switched {self._switch(queryset, True)} on.", messages.SUCCESS)
 
     @admin.action(description="Switch off")
     def deactivate(self, request: HttpRequest, queryset: QuerySet[Agent]) -> None:
-        self.message_user(request, f"Switched {queryset.update(is_active=False)} off.", messages.SUCCESS)
+        self.message_user(request, f"Switched {self._switch(queryset, False)} off.", messages.SUCCESS)
+
+    @transaction.atomic
+    def _switch(self, queryset: QuerySet[Agent], on: bool) -> int:
+        others = list(queryset.exclude(is_active=on))
+        for agent in others:
+            agent.is_active = on
+            agent.save(update_fields=["is_active", "updated_at"])
+            agent_record(
+                agent=agent,
+                before={name: getattr(agent, name) for name in CHANGEABLE} | {"is_active": not on},
+            )
+        return len(others)
 
 
 @admin.register(ProviderEndpoint)

@@ -17,8 +17,17 @@ from agents.selectors import agents_visible
 from agents.validation import check_agent
 from nexus_core.errors import AgentNotFound
 from workspaces.access import Actor, Forbidden
+from workspaces.audit import record, told
 
-__all__ = ["access_agent", "agent_create", "agent_delete", "agent_duplicate", "agent_update", "build_agent"]
+__all__ = [
+    "access_agent",
+    "agent_create",
+    "agent_delete",
+    "agent_duplicate",
+    "agent_record",
+    "agent_update",
+    "build_agent",
+]
 
 CHANGEABLE = frozenset(
     {
@@ -45,6 +54,8 @@ CHANGEABLE = frozenset(
     }
 )
 LONGEST_SLUG = 64
+WORDS = ("system_prompt", "description", "starters")
+"""Fields whose words the audit does not keep: only how long they are, and a digest."""
 
 
 def access_agent(actor: Actor, slug: str, *, inactive: bool = False) -> Agent:
@@ -75,9 +86,11 @@ def agent_create(*, actor: Actor, fields: Mapping[str, Any], slug: str = "") -> 
         raise AgentInvalid({"id": "small letters, digits and hyphens, at most 64"})
     try:
         with transaction.atomic():
-            return Agent.objects.create(workspace=actor.workspace, slug=chosen, **fields)
+            agent = Agent.objects.create(workspace=actor.workspace, slug=chosen, **fields)
     except IntegrityError:
         raise AgentInvalid({"id": f"{chosen} is taken"}) from None
+    agent_record(agent=agent, before=None, actor=actor)
+    return agent
 
 
 @transaction.atomic
@@ -87,9 +100,11 @@ def agent_update(*, actor: Actor, slug: str, changes: Mapping[str, Any]) -> Agen
     _require_admin(actor)
     _refuse_unknown(changes)
     check_agent(changes)
+    before = {name: getattr(agent, name) for name in CHANGEABLE}
     for name, value in changes.items():
         setattr(agent, name, value)
     agent.save(update_fields=[*changes, "updated_at"])
+    agent_record(agent=agent, before=before, actor=actor)
     return agent
 
 
@@ -101,6 +116,7 @@ def agent_delete(*, actor: Actor, slug: str) -> None:
     agent.deleted_at = timezone.now()
     agent.is_active = False
     agent.save(update_fields=["deleted_at", "is_active", "updated_at"])
+    record("agent_deleted", actor=actor, target_type="agent", target_id=agent.slug, target_name=agent.name)
 
 
 @transaction.atomic
@@ -108,12 +124,32 @@ def agent_duplicate(*, agent: Agent) -> Agent:
     """A copy with a name and id of its own, switched off until somebody looked at it."""
     name = f"{agent.name[:90]} copy"
     fields = {field: getattr(agent, field) for field in CHANGEABLE}
-    return Agent.objects.create(
+    copy = Agent.objects.create(
         workspace_id=agent.workspace_id,
         slug=free_slug(agent.workspace_id, name),
         kind=agent.kind,
         owner_id=agent.owner_id,
         **{**fields, "name": name, "is_active": False},
+    )
+    agent_record(agent=copy, before=None)
+    return copy
+
+
+def agent_record(*, agent: Agent, before: Mapping[str, Any] | None, actor: Actor | None = None) -> None:
+    """Tells the audit that an agent was made (`before` is None), or which of its fields changed from what they were."""
+    after = {name: getattr(agent, name) for name in CHANGEABLE}
+    if before is None:
+        metadata: dict[str, Any] = {"provider": agent.provider, "model": agent.model}
+    elif not (metadata := told(before, after, hidden=WORDS)):
+        return
+    record(
+        "agent_created" if before is None else "agent_changed",
+        actor=actor,
+        workspace_id=agent.workspace_id,
+        target_type="agent",
+        target_id=agent.slug,
+        target_name=agent.name,
+        metadata=metadata,
     )
 
 

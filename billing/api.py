@@ -14,6 +14,7 @@ from billing import schemas
 from billing.export import csv_header, csv_page
 from billing.selectors import GroupBy, Range, usage_grouped, usage_totals
 from workspaces.access import Actor
+from workspaces.audit import record
 
 router = Router(tags=["Usage"])
 
@@ -44,6 +45,9 @@ def usage(
 async def usage_csv(request: ApiRequest, range: Range = "all") -> HttpResponseBase:
     """A row per request to a provider, newest first; `cost` is exact and empty where unpriced."""
     actor = request.auth
+    await sync_to_async(record)(
+        "exported", actor=actor, target_type="usage", metadata={"format": "csv", "range": range}
+    )
 
     async def lines() -> AsyncIterator[str]:
         yield csv_header()

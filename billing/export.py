@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -14,6 +11,7 @@ from billing.models import Attempt
 from billing.selectors import attempts_of
 from nexus_core.usage import pico_to_usd
 from workspaces.access import Actor
+from workspaces.sheets import lines
 
 COLUMNS = (
     "id",
@@ -47,17 +45,13 @@ COLUMNS = (
     "durationMs",
     "timeToFirstTokenMs",
 )
-RISKY = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""A cell that begins so is a formula to a spreadsheet."""
-
-
 PAGE = 2000
 
 Place = tuple[datetime, UUID]
 
 
 def csv_header() -> str:
-    return _lines([COLUMNS])
+    return lines([COLUMNS])
 
 
 def csv_page(actor: Actor, chosen: str, after: Place | None) -> tuple[str, Place | None]:
@@ -68,7 +62,7 @@ def csv_page(actor: Actor, chosen: str, after: Place | None) -> tuple[str, Place
         attempts = attempts.filter(Q(reserved_at__lt=moment) | Q(reserved_at=moment, id__lt=last))
     rows = list(attempts[:PAGE])
     place = (rows[-1].reserved_at, rows[-1].pk) if len(rows) == PAGE else None
-    return _lines([_cell(value) for value in _values(row)] for row in rows), place
+    return lines(_values(row) for row in rows), place
 
 
 def _values(row: Attempt) -> tuple[object, ...]:
@@ -105,18 +99,3 @@ def _values(row: Attempt) -> tuple[object, ...]:
         row.duration_ms,
         row.first_token_ms,
     )
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    text = str(value)
-    return f"'{text}" if isinstance(value, str) and text.startswith(RISKY) else text
-
-
-def _lines(rows: Iterable[Iterable[object]]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer).writerows(rows)
-    return buffer.getvalue()

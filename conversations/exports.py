@@ -26,6 +26,7 @@ from django.utils import timezone
 from agents.models import Agent
 from billing.selectors import zone_of
 from workspaces.access import Actor
+from workspaces.audit import record
 
 from .access import access_conversation
 from .branches import Node, shown_line
@@ -99,8 +100,15 @@ class ExportedTurn:
 
 
 def export_conversation(actor: Actor, conversation_id: str, format: str) -> Export:
-    """`format` is json, md or html. Raises NotFound."""
+    """`format` is json, md or html. The audit hears of it. Raises NotFound."""
     conversation = access_conversation(actor, conversation_id)
+    record(
+        "exported",
+        actor=actor,
+        target_type="conversation",
+        target_id=conversation.pk,
+        metadata={"format": format},
+    )
     messages = list(messages_of(conversation.pk))
     agents = dict(Agent.objects.filter(workspace_id=actor.workspace_id).values_list("slug", "name"))
     found = Exported(conversation, messages, branch_shown(messages), agents, actor)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import pages
+from . import audit_page, pages
 
 urlpatterns = [
     path("", pages.home, name="home"),
     path("c/<uuid:conversation_id>/", pages.conversation, name="conversation"),
     path("history/", pages.history, name="history"),
+    path("audit/", audit_page.audit, name="audit"),
     path("usage/", pages.usage, name="usage"),
     path("settings/", pages.settings_page, name="settings"),
 ]

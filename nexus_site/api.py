@@ -12,6 +12,7 @@ import billing.api
 import conversations.api
 import realtime.api
 import workspaces.api
+import workspaces.audit.api
 
 from .api_base import Door, NexusAPI
 from .api_errors import add_error_handlers
@@ -33,4 +34,5 @@ api.add_router("", conversations.api.router, auth=[Door(conversations.api.guard)
 api.add_router("", agents.api.router, auth=[Door(agents.api.guard)])
 api.add_router("", billing.api.router)
 api.add_router("", realtime.api.router)
+api.add_router("", workspaces.audit.api.router)
 api.add_router("", workspaces.api.router, auth=[Door(workspaces.api.guard)])

@@ -11,6 +11,8 @@ import structlog
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest, HttpResponseBase
 
+from workspaces.audit.origin import request_came
+
 from . import metrics
 
 _GIVEN = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
@@ -50,6 +52,7 @@ class RequestMiddleware:
         request.request_id = given if _GIVEN.match(given) else uuid.uuid4().hex  # type: ignore[attr-defined]
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request.request_id)  # type: ignore[attr-defined]
+        request_came(request)
         return perf_counter()
 
     @staticmethod

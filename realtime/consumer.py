@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from nexus_core.errors import UNEXPECTED_MESSAGE, NexusError
 from nexus_core.tracing import span
 from workspaces.access import Actor
+from workspaces.audit.origin import socket_came
 from workspaces.auth import authenticate_scope
 from workspaces.context import bind_actor, bind_new, bound
 
@@ -109,6 +110,7 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
             await self.base_send({"type": "websocket.accept"})
             await self.base_send({"type": "websocket.close", "code": CLOSE_RESTART})
             return False
+        socket_came(self.scope)
         bind_actor(self.actor)
         offered = self.scope.get("subprotocols") or []
         accept: dict[str, Any] = {"type": "websocket.accept"}

@@ -13,10 +13,9 @@ from django.contrib.auth.forms import AdminUserCreationForm
 from django.contrib.auth.models import Group
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 
 from .models import ApiToken, Membership, ProviderKey, User, Workspace
-from .services import last_four, token_create, workspace_create
+from .services import last_four, token_create, token_revoke_row, workspace_create
 from .staff import OperatorsOnly, Scoped, ScopedFilter, is_operator, staffed
 
 
@@ -125,8 +124,8 @@ def _only_mine(request: HttpRequest, person: User | None) -> bool:
 @admin.register(Workspace)
 class WorkspaceAdmin(Scoped, admin.ModelAdmin):  # type: ignore[type-arg]
     workspace_path = "pk"
-    list_display = ["name", "slug", "plan", "members", "allow_personal_keys", "created_at"]
-    list_filter = ["plan", "allow_personal_keys"]
+    list_display = ["name", "slug", "plan", "members", "allow_personal_keys", "created_at", "deleted_at"]
+    list_filter = ["plan", "allow_personal_keys", ("deleted_at", admin.EmptyFieldListFilter)]
     ordering = ["name"]
     search_fields = ["name", "slug"]
     readonly_fields = ["created_at"]
@@ -139,7 +138,7 @@ class WorkspaceAdmin(Scoped, admin.ModelAdmin):  # type: ignore[type-arg]
         return is_operator(request)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["created_at"] if is_operator(request) else ["slug", "plan", "created_at"]
+        return ["created_at"] if is_operator(request) else ["slug", "plan", "created_at", "deleted_at"]
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
         return {"slug": ["name"]} if is_operator(request) else {}
@@ -255,8 +254,7 @@ class ApiTokenAdmin(Scoped, admin.ModelAdmin):  # type: ignore[type-arg]
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
         count = 0
         for token in queryset.filter(revoked_at=None):
-            token.revoked_at = timezone.now()
-            token.save(update_fields=["revoked_at"])  # one by one: each rings at its sockets
+            token_revoke_row(token=token)  # one by one: each rings at its sockets
             count += 1
         messages.success(request, f"Revoked {count} tokens.")
 
@@ -306,7 +304,7 @@ class ProviderKeyAdmin(Scoped, admin.ModelAdmin):  # type: ignore[type-arg]
     def save_model(self, request: HttpRequest, obj: ProviderKey, form: Any, change: bool) -> None:
         secret = form.cleaned_data["new_secret"]
         if secret:
-            obj.secret, obj.last_four = secret, last_four(secret)
+            obj.secret, obj.last_four, obj.first_used_at = secret, last_four(secret), None
             obj.created_by = request.user if isinstance(request.user, User) else None
         super().save_model(request, obj, form, change)
 

@@ -12,3 +12,7 @@ class WorkspacesConfig(AppConfig):
 
     def ready(self) -> None:
         arm(settings.NEXUS_FAILPOINTS)
+        # Models are there only now.
+        from .audit import hearing
+
+        hearing.connect()

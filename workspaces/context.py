@@ -13,12 +13,14 @@ from typing import Any
 import structlog
 
 from .access import Actor
+from .audit import origin
 
 NAMED = ("conversation_id", "run_id", "message_id", "tool_id")
 """Ids in an address or a frame that its lines name."""
 
 
 def bind_actor(actor: Actor) -> None:
+    origin.acts(actor)
     structlog.contextvars.bind_contextvars(workspace_id=str(actor.workspace_id), user_id=str(actor.user_id))
 
 
@@ -40,6 +42,7 @@ def bind_run(run_id: Any) -> None:
     before = structlog.contextvars.get_contextvars()
     kept = {} if "run_id" in before else {k: before.get(k) for k in ("request_id", "connection_id")}
     bind_new(run_id=run_id, **kept)
+    origin.nobody_came()
 
 
 def bind(**ids: Any) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 from zoneinfo import available_timezones
 
@@ -17,6 +18,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from .access import Actor, Forbidden, Invalid, NotFound, Unauthorized, actor_for, require_admin
+from .audit import record, told
 from .models import ApiToken, Membership, ProviderKey, Role, SocketTicket, User, Workspace
 from .secrets import digest, new_ticket, new_token
 from .selectors import access_token
@@ -71,6 +73,13 @@ def workspace_create(
     if Workspace.objects.filter(slug=slug).exists():
         raise Invalid(f"There is already a workspace {slug!r}.")
     workspace = Workspace.objects.create(name=name, slug=slug, plan=plan)
+    record(
+        "workspace_created",
+        workspace_id=workspace.pk,
+        target_type="workspace",
+        target_id=workspace.pk,
+        target_name=name,
+    )
     for fn in _on_workspace_created:
         fn(workspace)
     if owner is not None:
@@ -92,16 +101,40 @@ def membership_set(*, workspace: Workspace, user: User, role: str) -> Membership
     membership, made = Membership.objects.get_or_create(
         workspace=workspace, user=user, defaults={"role": role}
     )
-    if not made and membership.role != role:
+    before = membership.role
+    if not made and before != role:
         membership.role = role
         membership.save(update_fields=["role"])
+    if made or before != role:
+        record(
+            "member_added" if made else "member_role_changed",
+            workspace_id=workspace.pk,
+            target_type="person",
+            target_id=user.pk,
+            target_name=user.display_name,
+            metadata={"role": role} if made else told({"role": before}, {"role": role}),
+        )
     return membership
 
 
+@transaction.atomic
 def membership_remove(*, workspace: Workspace, user: User) -> None:
+    """The person is out, and so are their API tokens and keys of providers there: coming back brings none of them back."""
     membership = Membership.objects.filter(workspace=workspace, user=user).first()
-    if membership is not None:
-        membership.delete()
+    if membership is None:
+        return
+    membership.delete()
+    record(
+        "member_removed",
+        workspace_id=workspace.pk,
+        target_type="person",
+        target_id=user.pk,
+        target_name=user.display_name,
+        metadata={"role": membership.role},
+    )
+    for token in ApiToken.objects.filter(workspace=workspace, user=user, revoked_at=None):
+        _revoke(token)
+    ProviderKey.objects.filter(workspace=workspace, user=user).delete()
 
 
 @transaction.atomic
@@ -165,6 +198,7 @@ def token_create(
         scopes=list(scopes),
         expires_at=expires_at,
     )
+    _record_token("token_created", row, user)
     return MadeToken(row, text)
 
 
@@ -190,6 +224,12 @@ def token_revoke_text(*, text: str) -> ApiToken:
     token = ApiToken.objects.filter(digest=digest(text)).first()
     if token is None:
         raise NotFound("There is no such token.")
+    return token_revoke_row(token=token)
+
+
+@transaction.atomic
+def token_revoke_row(*, token: ApiToken) -> ApiToken:
+    """Ends this token, whoever's it is (for the admin and for what ends a membership)."""
     return _revoke(token)
 
 
@@ -197,7 +237,19 @@ def _revoke(token: ApiToken) -> ApiToken:
     if token.revoked_at is None:
         token.revoked_at = timezone.now()
         token.save(update_fields=["revoked_at"])
+        _record_token("token_revoked", token, token.user)
     return token
+
+
+def _record_token(action: str, token: ApiToken, owner: User) -> None:
+    record(
+        action,
+        workspace_id=token.workspace_id,
+        target_type="token",
+        target_id=token.pk,
+        target_name=f"{token.name} (…{token.last_four})",
+        metadata={"owner": str(owner.pk), "scopes": token.scopes, "expiresAt": str(token.expires_at or "")},
+    )
 
 
 # --- tickets ---
@@ -249,15 +301,18 @@ def provider_key_set(*, actor: Actor, provider: str, secret: str, personal: bool
         raise Invalid("A provider and its key, please.")
     user = actor.user if personal else None
     key = ProviderKey.objects.filter(workspace=actor.workspace, user=user, provider=provider).first()
+    replaced = key is not None
     if key is None:
         key = ProviderKey(workspace=actor.workspace, user=user, provider=provider)
     key.secret, key.last_four, key.created_by = secret, last_four(secret), actor.user
+    key.first_used_at = None
     try:
         with transaction.atomic():
             key.save()
     except IntegrityError:  # somebody else stored one in the same moment: theirs is replaced
         ProviderKey.objects.filter(workspace=actor.workspace, user=user, provider=provider).delete()
         key.save(force_insert=True)
+    _record_key("key_replaced" if replaced else "key_set", actor, key)
     return key
 
 
@@ -265,9 +320,27 @@ def provider_key_set(*, actor: Actor, provider: str, secret: str, personal: bool
 def provider_key_delete(*, actor: Actor, provider: str, personal: bool = False) -> None:
     _may_change_key(actor, personal)
     user = actor.user if personal else None
-    deleted, _ = ProviderKey.objects.filter(workspace=actor.workspace, user=user, provider=provider).delete()
-    if not deleted:
+    key = (
+        ProviderKey.objects.filter(workspace=actor.workspace, user=user, provider=provider)
+        .defer("secret")
+        .first()
+    )
+    if key is None or not ProviderKey.objects.filter(pk=key.pk).delete()[0]:
         raise NotFound()
+    _record_key("key_removed", actor, key)
+
+
+def _record_key(action: str, actor: Actor, key: ProviderKey) -> None:
+    record(action, actor=actor, **_told_of_key(key))
+
+
+def _told_of_key(key: ProviderKey) -> dict[str, Any]:
+    return {
+        "target_type": "provider key",
+        "target_id": key.pk,
+        "target_name": f"{key.provider} (…{key.last_four})" if key.last_four else key.provider,
+        "metadata": {"provider": key.provider, "scope": "person" if key.user_id else "workspace"},
+    }
 
 
 def _may_change_key(actor: Actor, personal: bool) -> None:
@@ -286,8 +359,21 @@ def provider_key_for(workspace_id: UUID, user_id: UUID | None, provider: str) ->
     """The stored key for a call: the person's own where the workspace allows it, else the workspace's, else None."""
     # Nobody has the id of nothing: without a person only the workspace's is found.
     rows = _KEYS.rows(workspace_id, user_id or UUID(int=0), provider)
-    found = {row.user_id: row.secret for row, _ in rows}
-    return found.get(user_id) or found.get(None)
+    found = {row.user_id: row for row, _ in rows if row.secret}
+    key = found.get(user_id) or found.get(None)
+    if key is None:
+        return None
+    if key.first_used_at is None:
+        _used_first(key, user_id)
+    return str(key.secret)
+
+
+@transaction.atomic
+def _used_first(key: ProviderKey, user_id: UUID | None) -> None:
+    """Once for each secret: the UPDATE decides who of several was first."""
+    fresh = ProviderKey.objects.filter(pk=key.pk, first_used_at=None)
+    if fresh.update(first_used_at=timezone.now()):
+        record("key_first_used", workspace_id=key.workspace_id, user_id=user_id, **_told_of_key(key))
 
 
 def _keys_for(workspace_id: UUID, user_id: UUID, provider: str) -> QuerySet[ProviderKey]:

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from agents.services import access_agent
 from workspaces.access import Actor, Forbidden, NotFound
+from workspaces.audit import record
 from workspaces.models import Membership
 
 from ..access import access_conversation, as_uuid, require_write
@@ -107,11 +108,14 @@ def conversation_update(
             require_ownership(actor, conversation)
             if conversation.temporary:
                 raise BadInput("A temporary chat is its creator's alone. Keep it first, then share it.")
+        before = _readers(conversation) if visibility is not UNSET or shared_with is not UNSET else None
         if visibility is not UNSET:
             conversation.visibility = _visibility(visibility)
             changed.append("visibility")
         if shared_with is not UNSET:
             _share(actor, conversation, shared_with)
+        if before is not None and before != (after := _readers(conversation)):
+            _record("visibility_changed", actor, conversation, {"from": before, "to": after})
         if changed:
             conversation.updated_at = timezone.now()
             conversation.save(update_fields=[*changed, "updated_at"])
@@ -138,6 +142,7 @@ def conversation_delete(*, actor: Actor, conversation_id: UUID | str) -> None:
         ):
             cancel_in_transaction(run, by=actor.user_id)
         conversation.deleted_at = timezone.now()
+        _record("conversation_deleted", actor, conversation)
         transaction.on_commit(lambda: announce_conversation(conversation))
         transaction.on_commit(lambda: ring_watchers(conversation))
 
@@ -156,8 +161,22 @@ def conversation_restore(*, actor: Actor, conversation_id: UUID | str) -> Conver
         require_write(actor)
         conversation.deleted_at, conversation.updated_at = None, timezone.now()
         conversation.save(update_fields=["deleted_at", "updated_at"])
+        _record("conversation_restored", actor, conversation)
         transaction.on_commit(lambda: announce_conversation(conversation))
     return conversation
+
+
+def _readers(conversation: Conversation) -> dict[str, Any]:
+    """Who may read it, for the audit: ids only."""
+    people = conversation.shares.values_list("user_id", flat=True)
+    return {"visibility": str(conversation.visibility), "sharedWith": sorted(map(str, people))}
+
+
+def _record(
+    action: str, actor: Actor, conversation: Conversation, metadata: dict[str, Any] | None = None
+) -> None:
+    """By its id: its title is made of what somebody wrote."""
+    record(action, actor=actor, target_type="conversation", target_id=conversation.pk, metadata=metadata)
 
 
 def owns(actor: Actor, conversation: Conversation) -> bool:

@@ -20,6 +20,7 @@ from nexus_core.errors import RunFenced
 from nexus_core.usage import Cost, Usage
 from realtime.publish import publish
 from realtime.rooms import conversation_room
+from workspaces.audit import record
 from workspaces.failpoints import failpoint
 
 from .. import events, instruments
@@ -119,7 +120,7 @@ class _LastWords:
 
     terminal: Row
     parts: list[dict[str, Any]]
-    has_calls: bool
+    calls: tuple[str, ...]
     at: datetime
 
 
@@ -158,7 +159,7 @@ def _last_words(run: Run, log: list[tuple[int, Chunk]], last_seq: int, ending: E
         ending.first_token_ms,
     )
     run.owner, run.heartbeat_at = "", None
-    return _LastWords(row, fold(log), any(isinstance(chunk, ToolCallChunk) for _, chunk in log), now)
+    return _LastWords(row, fold(log), _tools_called(log), now)
 
 
 def _end(
@@ -188,10 +189,11 @@ def _end(
         created_at=last.at,
     )
     MESSAGES.insert(answer)
-    if last.has_calls:
+    if last.calls:
         _end_calls(run)
     following = run_waiting(run.conversation_id, run.agent_slug)
     events.record_finished(run, conversation)
+    _record(run, last.calls)
 
     def after_commit() -> None:
         failpoint("after_finish")
@@ -202,6 +204,40 @@ def _end(
         instruments.run_ended(run)
 
     transaction.on_commit(after_commit)
+
+
+def _tools_called(log: list[tuple[int, Chunk]]) -> tuple[str, ...]:
+    """The names of the tools that were asked for, in their order."""
+    asked = {chunk.tool_id: chunk.tool_name for _, chunk in log if isinstance(chunk, ToolCallChunk)}
+    return tuple(asked.values())
+
+
+def _record(run: Run, calls: tuple[str, ...]) -> None:
+    """One event for each ended run, temporary chats' too: numbers and names, no words. One INSERT."""
+    costs = [cost for cost in (run.cost_input, run.cost_output) if cost is not None]
+    began = run.started_at or run.finished_at
+    assert run.finished_at is not None
+    record(
+        "ai_response_completed",
+        workspace_id=run.workspace_id,
+        user_id=run.requested_by_id,
+        token_id=run.token_id,
+        agent_slug=run.agent_slug,
+        target_type="conversation",
+        target_id=run.conversation_id,
+        outcome="failed" if run.status == Run.Status.FAILED else "ok",
+        metadata={
+            "model": f"{run.provider}/{run.model}" if run.provider else run.model,
+            "tokensUsed": {"input": run.tokens_input, "output": run.tokens_output},
+            "toolsCalled": list(calls),
+            "duration": int((run.finished_at - (began or run.finished_at)).total_seconds() * 1000),
+            "runId": str(run.pk),
+            "status": str(run.status),
+            "costPicoUsd": sum(costs) if len(costs) == 2 else None,
+            **({"error": run.error_code} if run.error_code else {}),
+            **({"stoppedBy": str(run.cancelled_by_id)} if run.cancelled_by_id else {}),
+        },
+    )
 
 
 def _end_calls(run: Run) -> None:

@@ -15,11 +15,11 @@ import pytest
 from django.test import AsyncClient, Client
 from django.utils import timezone
 
-from billing.export import RISKY, _cell
 from billing.models import Attempt
 from billing.selectors import GROUPS, range_start, register_conversation_names, usage_grouped, usage_totals
 from nexus_core.usage import Usage
 from workspaces.access import Actor, Invalid
+from workspaces.sheets import RISKY, cell
 
 from .conftest import outcome_of
 
@@ -190,8 +190,8 @@ async def test_the_csv_has_a_row_per_request(alice: Actor, mixed: None) -> None:
 
 @pytest.mark.parametrize("mark", RISKY)
 def test_a_formula_is_defused(mark: str) -> None:
-    assert _cell(f"{mark}cmd|' /C calc'!A0").startswith("'")
-    assert _cell("plain") == "plain"
+    assert cell(f"{mark}cmd|' /C calc'!A0").startswith("'")
+    assert cell("plain") == "plain"
 
 
 @pytest.mark.django_db(transaction=True)
