@@ -32,7 +32,14 @@ from workspaces.services import membership_set, provider_key_set, token_create, 
 pytestmark = pytest.mark.django_db
 
 CANARY = "borealis"
-OPERATORS = {"auth.Group", "account.EmailAddress", "agents.ProviderEndpoint", "agents.NewsFeed"}
+OPERATORS = {
+    "auth.Group",
+    "account.EmailAddress",
+    "agents.ProviderEndpoint",
+    "agents.NewsFeed",
+    "mfa.Authenticator",
+    "socialaccount.SocialAccount",
+}
 """Of the whole instance: closed to other staff altogether."""
 OPEN = {"billing.PriceVersion"}
 """Of the whole instance, and no secret: other staff may look."""
