@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import audit_page, pages
+from . import audit_page, member_pages, pages
 
 urlpatterns = [
     path("", pages.home, name="home"),
@@ -12,5 +12,6 @@ urlpatterns = [
     path("history/", pages.history, name="history"),
     path("audit/", audit_page.audit, name="audit"),
     path("usage/", pages.usage, name="usage"),
+    path("members/", member_pages.members, name="members"),
     path("settings/", pages.settings_page, name="settings"),
 ]

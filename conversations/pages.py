@@ -25,6 +25,7 @@ from workspaces.access import Actor, Forbidden, NotFound
 from workspaces.auth import page_actor
 from workspaces.models import User
 from workspaces.selectors import provider_keys_of, tokens_of, workspaces_of
+from workspaces.tenancy import may_create_workspaces
 
 from .access import readable
 from .models import Conversation
@@ -98,6 +99,7 @@ def shell(request: HttpRequest, actor: Actor, *, here: str) -> dict[str, Any]:
         "actor": actor,
         "nav_groups": grouped(recent),
         "workspaces": workspaces_of(actor.user),
+        "may_create": may_create_workspaces(actor.user),
         "agents": agents,
         "agents_by_id": {agent["id"]: agent for agent in agents},
         "state": state,

@@ -13,6 +13,7 @@ import conversations.api
 import realtime.api
 import workspaces.api
 import workspaces.audit.api
+import workspaces.people_api
 
 from .api_base import Door, NexusAPI
 from .api_errors import add_error_handlers
@@ -36,3 +37,4 @@ api.add_router("", billing.api.router)
 api.add_router("", realtime.api.router)
 api.add_router("", workspaces.audit.api.router)
 api.add_router("", workspaces.api.router, auth=[Door(workspaces.api.guard)])
+api.add_router("", workspaces.people_api.router, auth=[Door(workspaces.people_api.guard)])

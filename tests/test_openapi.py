@@ -26,8 +26,11 @@ from conversations.services.files import upload_create
 from conversations.services.run_finish import run_end_unstarted
 from conversations.services.run_start import run_start
 from nexus_site.api import api as nexus_api
+from tests.people import person
 from workspaces import limits
 from workspaces.access import Actor
+from workspaces.invitations import invitation_create
+from workspaces.models import Role
 from workspaces.services import token_create
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
@@ -124,6 +127,8 @@ def prepared(
         "file_id": upload_create(actor=alice, name="a.png", data=PNG).pk,
         "agent_id": "demo-agent",
         "token_id": other.row.pk,
+        "user_id": person("mona", alice.workspace, Role.MEMBER).user_id,
+        "invitation_id": invitation_create(actor=alice).row.pk,
     }
     return Prepared(
         {"Authorization": f"Bearer {made.text}"}, {name: str(value) for name, value in ids.items()}

@@ -20,7 +20,10 @@ from conversations.services.files import upload_create
 from conversations.services.run_finish import run_end_unstarted
 from conversations.services.run_start import run_start
 from nexus_site.api import api
+from tests.people import person
 from workspaces.access import Actor
+from workspaces.invitations import invitation_create
+from workspaces.models import Role
 from workspaces.services import token_create
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -82,6 +85,7 @@ def build(alice: Actor) -> dict[str, str]:
         tool_name="t",
     )
     deleted = conversation_create(actor=alice, title="gone")
+    invitation = invitation_create(actor=alice)
     conversation_delete(actor=alice, conversation_id=deleted.pk)
     token = token_create(user=alice.user, workspace=alice.workspace, name="hers")
     file = upload_create(actor=alice, name="a.png", data=PNG)
@@ -95,6 +99,8 @@ def build(alice: Actor) -> dict[str, str]:
         "tool_id": call.pk,
         "file_id": file.pk,
         "token_id": token.row.pk,
+        "invitation_id": invitation.row.pk,
+        "user_id": person("mona", alice.workspace, Role.MEMBER).user_id,
         "agent_id": "demo-agent",
         "provider": "openai",
     }

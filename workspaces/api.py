@@ -1,4 +1,4 @@
-"""HTTP of oneself, the members, API tokens, socket tickets and provider keys: parse, call one service, answer."""
+"""HTTP of oneself, API tokens, socket tickets and provider keys: parse, call one service, answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .access import READ_ONLY_SCOPE, Actor, Forbidden, NotFound
 from .database import in_database
 from .limits import limit_hit
 from .models import ApiToken, ProviderKey, User, Workspace
-from .selectors import access_token, members_of_workspace, provider_keys_of, tokens_of, workspaces_of
+from .selectors import access_token, provider_keys_of, tokens_of, workspaces_of
 from .services import (
     profile_update,
     provider_key_delete,
@@ -48,7 +48,7 @@ def guard(request: HttpRequest, actor: Actor) -> None:
 async def me(request: ApiRequest) -> HttpResponse:
     """Who the caller is, where they act, and in which workspaces they are."""
     workspaces = await in_database(workspaces_of, request.auth.user)
-    return _answer(me_wire(request.auth, request.auth.user, workspaces))
+    return answer(me_wire(request.auth, request.auth.user, workspaces))
 
 
 @router.patch("/me", response=schemas.Me, summary="Change oneself")
@@ -61,13 +61,7 @@ async def me_change(request: ApiRequest, body: schemas.MeFields) -> HttpResponse
         return user, workspaces_of(user)
 
     user, workspaces = await in_database(change)
-    return _answer(me_wire(request.auth, user, workspaces))
-
-
-@router.get("/members", response=schemas.MemberList, summary="Members of the workspace")
-async def members(request: ApiRequest) -> HttpResponse:
-    rows = await in_database(members_of_workspace, request.auth)
-    return _listed([{"userId": str(m.user_id), "name": m.user.display_name, "role": m.role} for m in rows])
+    return answer(me_wire(request.auth, user, workspaces))
 
 
 # --- tokens and tickets ---
@@ -76,7 +70,7 @@ async def members(request: ApiRequest) -> HttpResponse:
 @router.get("/tokens", response=schemas.TokenList, summary="API tokens", tags=["Tokens"])
 async def tokens(request: ApiRequest) -> HttpResponse:
     """One's own; admins see those of the whole workspace."""
-    return _listed([token_wire(t) for t in await in_database(tokens_of, request.auth)])
+    return listed([token_wire(t) for t in await in_database(tokens_of, request.auth)])
 
 
 @router.post("/tokens", response={201: schemas.NewToken}, summary="Make a token", tags=["Tokens"])
@@ -85,7 +79,7 @@ async def token_new(request: ApiRequest, body: schemas.TokenFields) -> HttpRespo
     made = await in_database(
         token_create_by, actor=request.auth, name=body.name, scopes=body.scopes, expires_at=body.expires_at
     )
-    return _answer({**token_wire(made.row), "token": made.text}, 201)
+    return answer({**token_wire(made.row), "token": made.text}, 201)
 
 
 @router.delete("/tokens/{token_id}", response={204: None}, summary="Revoke a token", tags=["Tokens"])
@@ -104,7 +98,7 @@ async def ticket(request: ApiRequest) -> HttpResponse:
         return ticket_create(actor=request.auth)
 
     made = await in_database(make)
-    return _answer({"ticket": made.text, "expiresAt": instant(made.expires_at)})
+    return answer({"ticket": made.text, "expiresAt": instant(made.expires_at)})
 
 
 # --- provider keys ---
@@ -113,7 +107,7 @@ async def ticket(request: ApiRequest) -> HttpResponse:
 @router.get("/provider-keys", response=schemas.KeyList, summary="Provider keys", tags=["Providers"])
 async def keys(request: ApiRequest) -> HttpResponse:
     """Which keys are stored, by their last four characters: the workspace's and one's own."""
-    return _listed([key_wire(k) for k in await in_database(provider_keys_of, request.auth)])
+    return listed([key_wire(k) for k in await in_database(provider_keys_of, request.auth)])
 
 
 @router.post("/provider-keys", response=schemas.Key, summary="Store a provider key", tags=["Providers"])
@@ -126,7 +120,7 @@ async def key_set(request: ApiRequest, body: schemas.KeyFields) -> HttpResponse:
         secret=body.secret,
         personal=body.scope == "me",
     )
-    return _answer(key_wire(key))
+    return answer(key_wire(key))
 
 
 @router.delete(
@@ -198,9 +192,9 @@ def as_uuid(value: str) -> UUID:
         raise NotFound() from None
 
 
-def _answer(data: dict[str, Any], status: int = 200) -> HttpResponse:
+def answer(data: dict[str, Any], status: int = 200) -> HttpResponse:
     return HttpResponse(orjson.dumps(data), status=status, content_type="application/json; charset=utf-8")
 
 
-def _listed(items: list[dict[str, Any]]) -> HttpResponse:
-    return _answer({"items": items, "nextCursor": None})
+def listed(items: list[dict[str, Any]]) -> HttpResponse:
+    return answer({"items": items, "nextCursor": None})

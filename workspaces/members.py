@@ -39,7 +39,9 @@ def member_change_role(*, actor: Actor, user_id: UUID | str, role: str) -> Membe
     _require_reach(actor, own, member.role, role)
     if member.role == Role.OWNER and role != Role.OWNER:
         _require_another_owner(member)
-    return membership_set(workspace=actor.workspace, user=member.user, role=role)
+    changed = membership_set(workspace=actor.workspace, user=member.user, role=role)
+    changed.user = member.user
+    return changed
 
 
 @transaction.atomic

@@ -21,11 +21,12 @@ import "./elements/usage-chart.js";
 import { ConversationPage } from "./pages/conversation.js";
 import { HistoryPage } from "./pages/history.js";
 import { HomePage } from "./pages/home.js";
+import { MembersPage } from "./pages/members.js";
 import { SettingsPage } from "./pages/settings.js";
 import { Shell } from "./pages/shell.js";
 import { UsagePage } from "./pages/usage.js";
 
-const PAGES = { home: HomePage, conversation: ConversationPage, history: HistoryPage, usage: UsagePage, settings: SettingsPage };
+const PAGES = { home: HomePage, conversation: ConversationPage, history: HistoryPage, usage: UsagePage, settings: SettingsPage, members: MembersPage };
 
 // All in one go with the definition of the elements: between the two a key press would find nobody who listens.
 const state = document.getElementById("nexus-state");

@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from realtime import rights
 from workspaces.access import Actor
 from workspaces.database import in_database
+from workspaces.members import member_remove
 from workspaces.models import Membership, User
 from workspaces.services import (
     membership_remove,
@@ -19,6 +20,7 @@ from workspaces.services import (
     token_create,
     token_revoke_text,
 )
+from workspaces.tenancy import workspace_delete
 
 from .conftest import Connect, log_in
 
@@ -69,6 +71,23 @@ async def test_it_ends_with_the_membership(connect: Connect, bob: Actor, alice: 
     socket, other = await connect(bob), await connect(alice)
     await in_database(membership_remove, workspace=bob.workspace, user=bob.user)
     assert await socket.closes() == 4403
+    await other.ask({"type": "ping"}, "pong")
+
+
+async def test_it_ends_for_who_is_removed_or_leaves(
+    connect: Connect, bob: Actor, vera: Actor, alice: Actor
+) -> None:
+    removed, left, other = await connect(bob), await connect(vera), await connect(alice)
+    await in_database(member_remove, actor=alice, user_id=bob.user_id)
+    await in_database(member_remove, actor=vera, user_id=vera.user_id)
+    assert await removed.closes() == await left.closes() == 4403
+    await other.ask({"type": "ping"}, "pong")
+
+
+async def test_it_ends_with_the_workspace(connect: Connect, bob: Actor, alice: Actor, charlie: Actor) -> None:
+    sockets, other = [await connect(bob), await connect(alice)], await connect(charlie)
+    await in_database(workspace_delete, actor=alice, confirm=alice.workspace.name)
+    assert [await socket.closes() for socket in sockets] == [4403, 4403]
     await other.ask({"type": "ping"}, "pong")
 
 
