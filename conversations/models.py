@@ -233,6 +233,11 @@ class Run(models.Model):
 
     status = models.CharField(max_length=16, choices=Status, default=Status.QUEUED)
     epoch = models.PositiveIntegerField(default=0)
+    handovers = models.PositiveIntegerField(
+        default=0,
+        db_default=0,
+        help_text="How many of its owners stopped in good order; the others were lost.",
+    )
     owner = models.CharField(max_length=80, blank=True)
     heartbeat_at = models.DateTimeField(null=True, blank=True)
     last_seq = models.PositiveIntegerField(default=0)

@@ -45,6 +45,7 @@ SAY_WHAT_THEY_GOT = frozenset({"ValueError", "LookupError", "DataError", "Integr
 STORE_AWAY = frozenset(
     {
         "django.db.utils.InterfaceError",
+        "django.db.utils.InternalError",
         "django.db.utils.OperationalError",
         "redis.exceptions.ConnectionError",
         "redis.exceptions.TimeoutError",

@@ -130,7 +130,7 @@ else:
     _db["CONN_MAX_AGE"] = 0
     # A process that stands still in the middle of a transaction holds its row locks: its run could not be taken
     # over. No transaction of ours waits for anything outside of the database.
-    _idle_ms = int(min(10.0, NEXUS_LEASE_SECONDS) * 1000)
+    _idle_ms = int(min(10.0, max(5.0, NEXUS_LEASE_SECONDS)) * 1000)
     _db["OPTIONS"] = {
         "options": f"-c idle_in_transaction_session_timeout={_idle_ms}",
         **_db.get("OPTIONS", {}),
@@ -258,9 +258,8 @@ CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
         "script-src": [SELF, NONCE],
+        # No style attributes either: scripts set styles by the CSSOM, and formulas are MathML.
         "style-src": [SELF, NONCE],
-        # KaTeX places its boxes by style attributes; they cannot load or run anything.
-        "style-src-attr": ["'unsafe-inline'"],
         "img-src": [SELF, "data:", "blob:"],
         "font-src": [SELF],
         "connect-src": [SELF],

@@ -17,7 +17,7 @@ BOTH: tuple[Topology, ...] = ("embedded", "scaled")
 SCALED: tuple[Topology, ...] = ("scaled",)
 
 AWAY = ("Service Unavailable",)
-"""Requests that came while the database was away were answered with 503, which Django logs."""
+"""Requests that came while the database was away, or the process stopped, were answered with 503, which Django logs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ FAULTS: dict[str, Fault] = {
         Fault("worker_stop", processes.worker_stop),
         Fault("worker_stop_at_point", processes.worker_stop_at_point),
         Fault("worker_term", processes.worker_term),
-        Fault("rolling_restart", processes.rolling_restart),
+        Fault("rolling_restart", processes.rolling_restart, allowed=AWAY),
         Fault("web_kill", processes.web_kill, SCALED, recovery="next"),
         Fault("redis_empty", stores.redis_empty, SCALED, recovery="next"),
         Fault("redis_frozen", stores.redis_frozen, SCALED, recovery="next"),

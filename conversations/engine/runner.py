@@ -17,7 +17,8 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, InternalError, OperationalError
+from django.db.models import F
 
 from agents.services import build_agent
 from billing.meter import DbMeter, attempts_settle_orphans, attempts_total
@@ -53,7 +54,7 @@ from .titling import title_by_agent
 
 log = logging.getLogger(__name__)
 
-DATABASE_AWAY = (OperationalError, InterfaceError)
+DATABASE_AWAY = (OperationalError, InterfaceError, InternalError)
 """No fault of the run: it is given up and goes on with its next owner, when there is a database again."""
 
 TOO_OFTEN = (
@@ -194,7 +195,7 @@ class Runner:
             raise
         except DATABASE_AWAY as fault:
             log.warning("the database is away (%s); the next owner goes on", type(fault).__name__)
-            await self._give_up_lease(run, recorder)
+            await self._give_up_lease(run, recorder, in_order=False)
         except Exception as fault:
             log.exception("the run failed in the runner")
             await self._end_by_fault(run, recorder, fault)
@@ -391,7 +392,7 @@ class Runner:
         except Exception:
             log.exception("run %s cannot be ended; the sweeper gives it to another owner", run.pk)
 
-    async def _give_up_lease(self, run: Run, recorder: Recorder) -> None:
+    async def _give_up_lease(self, run: Run, recorder: Recorder, *, in_order: bool = True) -> None:
         """Stores what is there and lets another owner begin at once."""
         try:
             async with asyncio.timeout(5):
@@ -400,7 +401,7 @@ class Runner:
                 ):  # what is not stored is written again by the next owner
                     await recorder.flush()
                 failpoint("before_release")
-                await in_database(_release, run.pk, run.epoch)
+                await in_database(_release, run.pk, run.epoch, in_order=in_order)
                 failpoint("after_release")
         except (RunFenced, TimeoutError, *DATABASE_AWAY):
             pass
@@ -493,5 +494,8 @@ async def aclose(stream: Any) -> None:
         await close()
 
 
-def _release(run_id: UUID, epoch: int) -> None:
-    Run.objects.filter(pk=run_id, epoch=epoch, status=Run.Status.RUNNING).update(heartbeat_at=None)
+def _release(run_id: UUID, epoch: int, *, in_order: bool = True) -> None:
+    """Gives up the lease. An owner that stops `in_order` does not count among those that the run lost."""
+    Run.objects.filter(pk=run_id, epoch=epoch, status=Run.Status.RUNNING).update(
+        heartbeat_at=None, handovers=F("handovers") + int(in_order)
+    )

@@ -172,12 +172,12 @@ class LogWriter:
 
     def _commit_with_patience(self, merged: Sequence[Batch]) -> list[tuple[Batch, BaseException | None]]:
         """Commits; while the database is away it waits and tries again, within reason."""
-        from django.db import InterfaceError, OperationalError
+        from django.db import InterfaceError, InternalError, OperationalError
 
         for pause in RETRY_SECONDS:
             try:
                 return _commit(merged)
-            except (OperationalError, InterfaceError) as fault:
+            except (OperationalError, InterfaceError, InternalError) as fault:
                 database_errors.labels(type(fault).__name__).inc()
                 log.warning(
                     "log writer: database is away (%s), next try in %s s", type(fault).__name__, pause

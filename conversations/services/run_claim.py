@@ -146,7 +146,7 @@ def _taken_over(run: Run, line: list[Turn]) -> Claim:
         [*before.calls, *(tool_record(call) for call in mine.calls)] if own else before.calls,
         mine.log,
         mine.keep_seq if own else 1,
-        run.epoch > Run.MOST_EPOCHS,
+        run.epoch - run.handovers > Run.MOST_EPOCHS,
         # With a step of its own what it showed again stands before that, and is kept with it.
         inherited=[] if own else before.shown,
         last_seq=mine.last_seq,

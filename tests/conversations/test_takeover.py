@@ -15,7 +15,7 @@ from billing.models import Attempt
 from conversations.database import in_database
 from conversations.engine import pace, port
 from conversations.engine.journal import DbJournal
-from conversations.models import Run
+from conversations.models import Message, Run
 from conversations.services.run_start import run_start
 from nexus_core.messages import TextPart, ToolCallPart
 from nexus_core.providers.base import Stop, TextDelta
@@ -160,3 +160,48 @@ async def test_it_frees_the_rows_that_a_process_holds_which_stands_still(transac
             return cursor.fetchone()[0]
 
     assert await in_database(timeout) == "10s"
+
+
+async def until_text(run_id, times: int) -> None:
+    """Until that many beginnings of the answer are stored."""
+    while text_of(await stored(run_id)).count("Begun.") < times:
+        await asyncio.sleep(0.01)
+
+
+async def lives_of_a_run(engine, alice, plays, lives: int, lose):
+    """A run whose owner is gone `lives` times in the middle of its answer; then one that may answer."""
+    slow = [[TextDelta("Begun."), 60.0, Stop("end", (), None)] for _ in range(lives)]
+    plays(*slow, "Done at last.")
+    before = port.current()
+    port.use(None)  # nobody else takes it
+    started = await begin(alice)
+    for life in range(1, lives + 1):
+        task = asyncio.create_task(engine.runner.execute(started.run.pk))
+        await until_text(started.run.pk, life)
+        await lose(started.run.pk)
+        await asyncio.wait({task})
+    await engine.runner.execute(started.run.pk)
+    port.use(before)
+    return await reloaded(started.run), await stored(started.run.pk)
+
+
+async def test_it_gives_a_run_up_that_lost_five_owners_and_keeps_what_was_written(engine, alice, plays):
+    async def lose(run_id) -> None:
+        await lose_owner(engine, run_id)
+
+    run, chunks = await lives_of_a_run(engine, alice, plays, 5, lose)
+    assert (run.status, run.error_code, run.epoch) == ("failed", "gave_up", 6)
+    assert "5 times" in run.error_message and last_status(chunks) == "failed"
+    answer = await in_database(Message.objects.get, pk=run.answer_id)
+    assert answer.run_id == run.pk
+
+
+async def test_it_does_not_count_owners_that_stopped_in_order(engine, alice, plays):
+    """A rolling restart of many processes may move a run more than five times: it must not fail by that."""
+
+    async def stop(run_id) -> None:
+        await engine.runner.hand_over()
+
+    run, chunks = await lives_of_a_run(engine, alice, plays, 7, stop)
+    assert (run.status, run.epoch, run.handovers) == ("complete", 8, 7)
+    assert last_status(chunks) == "complete" and text_of(chunks).endswith("Done at last.")
