@@ -53,6 +53,8 @@ def page(view: Callable[..., HttpResponse]) -> Page:
             actor = page_actor(request)
         except Forbidden:
             return render(request, "no_workspace.html", status=403)
+        except NotFound:
+            return render(request, "404.html", status=404)
         try:
             with timezone.override(zone_of(actor.user)):
                 return view(request, actor, **kwargs)

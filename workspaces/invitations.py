@@ -23,6 +23,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from .access import Actor, Forbidden, Invalid, NotFound, require_admin
+from .audit import record
 from .limits import limit_hit
 from .models import Invitation, Membership, Role, User
 from .secrets import digest, new_invitation
@@ -153,7 +154,22 @@ def invitation_create(
         created_by=actor.user,
         expires_at=timezone.now() + timedelta(days=days),
     )
+    _record("invitation_created", row, actor)
     return MadeInvitation(row, text)
+
+
+def _record(action: str, row: Invitation, actor: Actor | None = None, user: User | None = None) -> None:
+    """The audit names who was invited by mail, never the link."""
+    record(
+        action,
+        actor=actor,
+        workspace_id=row.workspace_id,
+        user_id=user.pk if user is not None else None,
+        target_type="invitation",
+        target_id=row.pk,
+        target_name=row.email or "by link",
+        metadata={"role": row.role, "mostUses": row.most_uses, "expiresAt": row.expires_at.isoformat()},
+    )
 
 
 def _check_address(actor: Actor, email: str) -> None:
@@ -208,6 +224,7 @@ def invitation_revoke(*, actor: Actor, invitation_id: UUID | str) -> Invitation:
     if row.revoked_at is None:
         row.revoked_at = timezone.now()
         row.save(update_fields=["revoked_at"])
+        _record("invitation_revoked", row, actor)
     return row
 
 
@@ -227,6 +244,7 @@ def invitation_accept(*, user: User, key: str) -> Membership:
     if invitation.email and not has_address(user, invitation.email):
         raise OtherAddress()
     Invitation.objects.filter(pk=invitation.pk).update(uses=F("uses") + 1)
+    _record("invitation_accepted", invitation, user=user)
     return membership_set(workspace=invitation.workspace, user=user, role=invitation.role)
 
 

@@ -177,6 +177,7 @@ def token_create(
     name: str,
     scopes: Sequence[str] = (),
     expires_at: datetime | None = None,
+    by: Actor | None = None,
 ) -> MadeToken:
     """A new API token of a member. The text is given back this once."""
     if not Membership.objects.filter(user=user, workspace=workspace).exists():
@@ -198,7 +199,7 @@ def token_create(
         scopes=list(scopes),
         expires_at=expires_at,
     )
-    _record_token("token_created", row, user)
+    _record_token("token_created", row, user, by)
     return MadeToken(row, text)
 
 
@@ -209,14 +210,14 @@ def token_create_by(
     if actor.scopes and not set(actor.scopes) <= set(scopes):
         raise Forbidden("A token can only make tokens that may no more than itself.")
     return token_create(
-        user=actor.user, workspace=actor.workspace, name=name, scopes=scopes, expires_at=expires_at
+        user=actor.user, workspace=actor.workspace, name=name, scopes=scopes, expires_at=expires_at, by=actor
     )
 
 
 @transaction.atomic
 def token_revoke(*, actor: Actor, token_id: UUID) -> ApiToken:
     """Ends a token at once: one's own; admins any of the workspace. Again: no change."""
-    return _revoke(access_token(actor, token_id))
+    return _revoke(access_token(actor, token_id), actor)
 
 
 def token_revoke_text(*, text: str) -> ApiToken:
@@ -233,17 +234,18 @@ def token_revoke_row(*, token: ApiToken) -> ApiToken:
     return _revoke(token)
 
 
-def _revoke(token: ApiToken) -> ApiToken:
+def _revoke(token: ApiToken, by: Actor | None = None) -> ApiToken:
     if token.revoked_at is None:
         token.revoked_at = timezone.now()
         token.save(update_fields=["revoked_at"])
-        _record_token("token_revoked", token, token.user)
+        _record_token("token_revoked", token, token.user, by)
     return token
 
 
-def _record_token(action: str, token: ApiToken, owner: User) -> None:
+def _record_token(action: str, token: ApiToken, owner: User, by: Actor | None) -> None:
     record(
         action,
+        actor=by,
         workspace_id=token.workspace_id,
         target_type="token",
         target_id=token.pk,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -11,6 +12,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from .access import Actor, Forbidden, Invalid, require_admin, require_owner
+from .audit import record, told
 from .limits import limit_hit
 from .models import Membership, Role, User, Workspace
 from .services import workspace_create
@@ -69,6 +71,7 @@ def workspace_update(
     require_admin(actor)
     workspace = Workspace.objects.select_for_update(no_key=True).get(pk=actor.workspace_id)
     changed: list[str] = []
+    before = {"name": workspace.name, "allow_personal_keys": workspace.allow_personal_keys}
     if name is not None:
         workspace.name = _checked(name)
         changed.append("name")
@@ -77,7 +80,20 @@ def workspace_update(
         changed.append("allow_personal_keys")
     if changed:
         workspace.save(update_fields=changed)
+    if difference := told(before, {key: getattr(workspace, key) for key in before}):
+        _record("workspace_changed", actor, workspace, difference)
     return workspace
+
+
+def _record(action: str, actor: Actor, workspace: Workspace, metadata: dict[str, Any] | None = None) -> None:
+    record(
+        action,
+        actor=actor,
+        target_type="workspace",
+        target_id=workspace.pk,
+        target_name=workspace.name,
+        metadata=metadata,
+    )
 
 
 @transaction.atomic
@@ -93,6 +109,7 @@ def workspace_delete(*, actor: Actor, confirm: str) -> Workspace:
     if workspace.deleted_at is None:
         workspace.deleted_at = timezone.now()
         workspace.save(update_fields=["deleted_at"])
+        _record("workspace_deleted", actor, workspace)
         for fn in _on_workspace_deleted:
             fn(workspace)
     return workspace

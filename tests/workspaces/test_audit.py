@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
-from django.test import Client
+from django.test import AsyncClient, Client
 from django.urls import reverse
 from django.utils import timezone
 
@@ -27,7 +27,10 @@ from tests.people import PASSWORD
 from workspaces.access import Actor, Invalid
 from workspaces.audit import record
 from workspaces.audit.actions import ACTIONS, GROUPS
+from workspaces.database import in_database
+from workspaces.invitations import invitation_accept, invitation_create, invitation_revoke
 from workspaces.models import AuditEvent, Role, Workspace
+from workspaces.secrets import digest
 from workspaces.services import (
     membership_remove,
     membership_set,
@@ -38,6 +41,7 @@ from workspaces.services import (
     token_revoke,
     workspace_create,
 )
+from workspaces.tenancy import workspace_delete, workspace_update
 
 pytestmark = pytest.mark.django_db
 
@@ -434,14 +438,72 @@ def test_it_names_people_and_tokens_as_they_are_called_now(alice: Actor, api: An
 
 
 @IN_THREADS
-def test_it_defuses_formulas_in_csv_and_records_the_export(alice: Actor) -> None:
-    record("exported", actor=alice, target_type="x", target_name="=cmd|' /C calc'!A0")
-    text = token_create_by(actor=alice, name="reader").text
-    answer = Client().get("/api/audit/export.csv", headers={"Authorization": f"Bearer {text}"})
-    body = answer.getvalue().decode()
+async def test_it_defuses_formulas_in_csv_and_records_the_export(alice: Actor) -> None:
+    def prepare() -> str:
+        record("exported", actor=alice, target_type="x", target_name="=cmd|' /C calc'!A0")
+        return token_create_by(actor=alice, name="reader").text
+
+    headers = {"Authorization": f"Bearer {await in_database(prepare)}"}
+    answer = await AsyncClient().get("/api/audit/export.csv?person=" + str(alice.user_id), headers=headers)
+    body = b"".join([part async for part in answer.streaming_content]).decode()  # type: ignore[attr-defined]
     assert "'=cmd|" in body
     assert ",=cmd|" not in body
     assert answer["Cache-Control"] == "no-store"
     assert body.splitlines()[0].startswith("id,createdAt,type,group,outcome")
-    last = newest("exported")
-    assert (last.target_type, last.metadata) == ("audit", {"format": "csv"})
+    last = await in_database(newest, "exported")
+    assert (last.target_type, last.metadata) == ("audit", {"format": "csv", "person": str(alice.user_id)})
+
+
+# --- invitations and the workspace itself ---
+
+
+def test_it_records_invitations_without_their_link(alice: Actor, charlie: Actor) -> None:
+    made = invitation_create(actor=alice)
+    invitation_accept(user=charlie.user, key=digest(made.text))
+    second = invitation_create(actor=alice)
+    invitation_revoke(actor=alice, invitation_id=second.row.pk)
+    assert [newest(f"invitation_{what}").user_id for what in ("created", "accepted", "revoked")] == [
+        alice.user_id,
+        charlie.user_id,
+        alice.user_id,
+    ]
+    assert newest("invitation_accepted").workspace_id == alice.workspace_id
+    assert not [e for e in AuditEvent.objects.all() if made.text in str(e.__dict__)]
+
+
+def test_it_records_what_becomes_of_the_workspace(alice: Actor) -> None:
+    workspace_update(actor=alice, name="Acme and sons")
+    workspace_update(actor=alice, name="Acme and sons")
+    assert count("workspace_changed") == 1
+    assert newest("workspace_changed").metadata == {"name": {"from": "Acme", "to": "Acme and sons"}}
+    workspace_delete(actor=alice, confirm="Acme and sons")
+    assert newest("workspace_deleted").target_name == "Acme and sons"
+
+
+# --- the page ---
+
+
+def page_of(actor: Actor, query: str = "") -> Any:
+    client = Client()
+    client.force_login(actor.user, backend="django.contrib.auth.backends.ModelBackend")
+    return client.get(f"/audit/{query}")
+
+
+def test_it_shows_the_page_to_admins_and_owners_only(
+    alice: Actor, bob: Actor, vera: Actor, charlie: Actor
+) -> None:
+    assert [page_of(who).status_code for who in (alice, bob, vera, charlie)] == [200, 403, 403, 200]
+    assert page_of(charlie, f"?workspace={alice.workspace.slug}").status_code == 404
+    assert "Bob" not in page_of(charlie).content.decode()
+    assert page_of(bob).content.decode().count("/audit/") == 0
+
+
+def test_it_narrows_the_page_by_its_form_and_says_when_nothing_fits(alice: Actor, bob: Actor) -> None:
+    record("exported", actor=bob, target_type="conversation", metadata={"format": "<script>"})
+    found = page_of(alice, f"?person={bob.user_id}&group=data").content.decode()
+    assert "exported" in found
+    assert "&lt;script&gt;" in found
+    assert "<script>&quot;" not in found
+    assert "No event fits" in page_of(alice, "?q=nothing-like-it").content.decode()
+    for odd in ("?cursor=x", "?person=x&since=x&group=x"):
+        assert page_of(alice, odd).status_code == 200

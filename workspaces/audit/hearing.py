@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from allauth.account import signals as account
+from allauth.mfa import signals as mfa
 from django.contrib import admin
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
@@ -30,6 +31,9 @@ def connect() -> None:
     account.password_changed.connect(_password_changed, dispatch_uid="audit")
     account.password_set.connect(_password_changed, dispatch_uid="audit")
     account.password_reset.connect(_password_reset, dispatch_uid="audit")
+    account.email_changed.connect(_email_changed, dispatch_uid="audit")
+    mfa.authenticator_added.connect(_second_step_added, dispatch_uid="audit")
+    mfa.authenticator_removed.connect(_second_step_removed, dispatch_uid="audit")
     post_save.connect(_administered, sender=LogEntry, dispatch_uid="audit")
 
 
@@ -60,6 +64,18 @@ def _password_changed(*, user: User, **_: Any) -> None:
 
 def _password_reset(*, user: User, **_: Any) -> None:
     record_of_person("password_reset", user.pk)
+
+
+def _email_changed(*, user: User, **_: Any) -> None:
+    record_of_person("email_changed", user.pk)
+
+
+def _second_step_added(*, user: User, authenticator: Any, **_: Any) -> None:
+    record_of_person("second_step_added", user.pk, metadata={"kind": str(authenticator.type)})
+
+
+def _second_step_removed(*, user: User, authenticator: Any, **_: Any) -> None:
+    record_of_person("second_step_removed", user.pk, metadata={"kind": str(authenticator.type)})
 
 
 def _administered(*, instance: LogEntry, created: bool, **_: Any) -> None:
