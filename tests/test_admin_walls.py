@@ -39,6 +39,7 @@ OPERATORS = {
     "agents.NewsFeed",
     "mfa.Authenticator",
     "socialaccount.SocialAccount",
+    "workspaces.AuditEvent",
 }
 """Of the whole instance: closed to other staff altogether."""
 OPEN = {"billing.PriceVersion"}

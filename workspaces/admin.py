@@ -14,7 +14,7 @@ from django.contrib.auth.models import Group
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 
-from .models import ApiToken, Membership, ProviderKey, User, Workspace
+from .models import ApiToken, AuditEvent, Membership, ProviderKey, User, Workspace
 from .services import last_four, token_create, token_revoke_row, workspace_create
 from .staff import OperatorsOnly, Scoped, ScopedFilter, is_operator, staffed
 
@@ -307,6 +307,25 @@ class ProviderKeyAdmin(Scoped, admin.ModelAdmin):  # type: ignore[type-arg]
             obj.secret, obj.last_four, obj.first_used_at = secret, last_four(secret), None
             obj.created_by = request.user if isinstance(request.user, User) else None
         super().save_model(request, obj, form, change)
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(OperatorsOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    """For operators: events of every workspace, and of none (a login that meant nobody). To be read only."""
+
+    list_display = ["created_at", "action", "outcome", "who", "user_id", "target_type", "target_name", "ip"]
+    list_filter = ["action", "outcome", "who"]
+    search_fields = ["target_id", "target_name", "request_id", "ip", "agent_slug"]
+    date_hierarchy = "created_at"
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
 
 
 # Packages of others register these without knowing of workspaces.
