@@ -5,6 +5,7 @@ Which services there are is read in `login_providers`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -12,13 +13,16 @@ from typing import Any
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.urls import build_provider_urlpatterns
 from django.conf import settings
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render
 from django.urls import URLPattern, URLResolver
 from django.utils.http import url_has_allowed_host_and_scheme
+from requests import RequestException
 
 from .login_providers import OIDC
 
+log = logging.getLogger(__name__)
 View = Callable[..., HttpResponseBase]
 
 
@@ -28,6 +32,13 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         if settings.NEXUS_OIDC_SIGNUP and sociallogin.account.get_provider().app.provider == OIDC:
             return True
         return bool(super().is_open_for_signup(request, sociallogin))
+
+    def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
+        """What the provider tells about a person must be about the one it vouched for (OpenID Connect Core 5.3.2)."""
+        told = sociallogin.account.extra_data
+        vouched, about = told.get("id_token"), told.get("userinfo")
+        if vouched and about and vouched.get("sub") != about.get("sub"):
+            raise PermissionDenied("the user info is about somebody else")
 
     def populate_user(self, request: HttpRequest, sociallogin: Any, data: dict[str, Any]) -> Any:
         user = super().populate_user(request, sociallogin, data)
@@ -56,7 +67,11 @@ def leave_by_page(view: View) -> View:
 
     @wraps(view)
     def leaving(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        response = view(request, *args, **kwargs)
+        try:
+            response = view(request, *args, **kwargs)
+        except RequestException as fault:
+            log.warning("a service to log in with does not answer: %s", type(fault).__name__)
+            return render(request, "socialaccount/authentication_error.html", status=502)
         address = response.headers.get("Location", "")
         if not address or url_has_allowed_host_and_scheme(address, {request.get_host()}):
             return response
