@@ -18,7 +18,7 @@ from typing import Any, Literal
 from scripts.services import die_with_parent, free_port
 
 ROOT = Path(__file__).resolve().parent.parent
-READY_SECONDS = 60.0
+READY_SECONDS = 180.0
 STOP_SECONDS = 20.0
 Kind = Literal["daphne", "uvicorn", "worker"]
 WEB: tuple[Kind, ...] = ("daphne", "uvicorn")
