@@ -145,6 +145,8 @@ class FakeServer:
         self.live = True
         """Whether sockets subscribe to what is stored: the snapshot, then the chunks after `after`."""
         self.headers: list[Mapping[str, str]] = []
+        self.messages: list[dict[str, Any]] = []
+        self.conversation: Mapping[str, Any] = CONVERSATION
 
     @property
     def socket(self) -> FakeSocket:
@@ -218,6 +220,17 @@ class FakeServer:
             rows = [{"seq": n, "chunk": c} for n, c in enumerate(self.log.get(run_id, []), 1) if n > after]
             more = len(rows) > limit
             return json_answer({"items": rows[:limit], "nextCursor": str(after + limit) if more else None})
+        if path.endswith("/continue"):
+            return json_answer({**self.run("r2"), "status": "queued"}, 202)
+        if path.endswith("/feedback"):
+            return Answer(204, {}, b"") if method == "DELETE" else json_answer(body)
+        if path.endswith("/fork"):
+            return json_answer({**CONVERSATION, "id": "k2"}, 201)
+        if path == "/api/conversations/k1":
+            return json_answer(self.conversation)
+        if path == "/api/conversations/k1/thread":
+            runs = [self.run(run_id) for run_id in self.log]
+            return json_answer({"messages": self.messages, "runs": runs, "line": [], "earlier": None})
         if path.startswith("/api/runs/"):
             return json_answer(self.run(path.split("/")[3]))
         return json_answer({"error": {"code": "not_found", "message": "No such thing."}}, 404)

@@ -153,7 +153,7 @@ async def test_it_says_its_presence_again_after_a_lost_link(
 
 async def test_it_says_that_sockets_are_blocked(bench: Bench, server: FakeServer, clock: FakeClock) -> None:
     server.refuses = [400] * 20
-    client = bench.client()
+    client = bench.client(watch="socket")
 
     async def join() -> None:
         async with client.conversation("k1"):

@@ -22,7 +22,7 @@ from nexus_core.client import (
     Unauthorized,
 )
 from nexus_core.client.follow import read_log
-from nexus_core.client.view import RunView
+from nexus_core.client.view import RunView, is_terminal
 from tests.realtime.live import LiveServer
 
 from .slow_model import SlowModel
@@ -184,6 +184,28 @@ async def test_it_falls_back_to_events_behind_a_proxy_that_knows_no_sockets(
         seqs = [seq async for seq, _ in run.follow()]
         assert client.link.status == "blocked"
         await check(client, run, seqs, model.text)
+
+
+async def test_it_watches_a_conversation_behind_a_proxy_that_knows_no_sockets(
+    nexus: NexusClient, server: LiveServer, proxy: TcpProxy, model: SlowModel
+) -> None:
+    conversation = await nexus.conversations.create(agent_id="slow")
+    proxy.no_sockets = True
+    async with (
+        NexusClient(proxy.address, server.tokens["alice"]) as client,
+        client.conversation(conversation.id) as live,
+    ):
+        run = await live.send("No sockets here either", agent_id="slow")
+        seqs: list[int] = []
+        async with asyncio.timeout(60):
+            async for event in live:
+                if isinstance(event, ChunkAdded) and event.run_id == run.run_id:
+                    seqs.append(event.seq)
+                    if is_terminal(event.chunk):
+                        break
+        view = await stored(client, run)
+        assert seqs == list(range(1, view.last_seq + 1))
+        assert live.view.runs[run.run_id].text == view.text == model.text
 
 
 async def test_it_starts_one_run_however_often_it_must_ask(

@@ -58,6 +58,7 @@ class Calls:
         files: Mapping[str, Any] | None = None,
         repeatable: bool | None = None,
         accept: str = "application/json",
+        idempotency_key: str | None = None,
     ) -> Answer:
         """A successful answer. Raises a `Refused`, or `Unreachable` when patience ends.
 
@@ -66,6 +67,8 @@ class Calls:
         if repeatable is None:
             repeatable = method in ("GET", "PUT", "DELETE")
         headers = {**self.headers, "Accept": accept}
+        if idempotency_key is not None:
+            headers["Idempotency-Key"] = idempotency_key
         content = None
         if body is not None:
             content, headers["Content-Type"] = orjson.dumps(body), "application/json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
@@ -15,6 +16,7 @@ from .feed import Feed, Mailbox
 from .follow import get_run
 from .link import Link, Status, Verdict
 from .live import LiveConversation
+from .polling import Poller
 from .resources import Agents, Conversations, Files, Tokens, ToolCalls, Tools
 from .run import Answer, RunHandle
 from .state import ConversationView
@@ -86,6 +88,8 @@ class NexusClient:
             on_status=self._status,
         )
         self._feeds: dict[str, Feed] = {}
+        self._pollers: dict[Feed, Poller] = {}
+        self._stopping: set[asyncio.Task[None]] = set()
         self._lives: list[LiveConversation] = []
         self._closed = False
         self.agents = Agents(self.calls)
@@ -106,6 +110,10 @@ class NexusClient:
         self._closed = True
         for feed in self._feeds.values():
             feed.fail(ClientClosed("The client was closed."))
+        for feed in list(self._pollers):
+            self._stop_polling(feed)
+        if self._stopping:
+            await asyncio.wait(self._stopping)
         await self.link.close()
         await self._transport.close()
 
@@ -225,14 +233,29 @@ class NexusClient:
         self.link.open()
         feed.attach(mailbox)
         if self.link.status == "blocked":
-            mailbox.fail(_blocked())
+            self._without_socket(feed)
         try:
             yield feed.view
         finally:
             feed.detach(mailbox)
             if not feed.mailboxes and self._feeds.get(conversation_id) is feed:
                 del self._feeds[conversation_id]
+                self._stop_polling(feed)
                 feed.end()
+
+    def _without_socket(self, feed: Feed) -> None:
+        """Who follows one run turns to its events; the conversation as a whole is looked at again and again."""
+        for mailbox in feed.mailboxes:
+            if mailbox.only_run is not None or not self.may_fall_back:
+                mailbox.fail(_blocked())
+        if self.may_fall_back and any(mailbox.only_run is None for mailbox in feed.mailboxes):
+            self._pollers.setdefault(feed, Poller(self.calls, feed)).start()
+
+    def _stop_polling(self, feed: Feed) -> None:
+        if (poller := self._pollers.pop(feed, None)) is not None:
+            task = asyncio.create_task(poller.stop(), name="nexus-poll-stops")
+            self._stopping.add(task)
+            task.add_done_callback(self._stopping.discard)
 
     def send_frame(self, frame: Mapping[str, JSON]) -> bool:
         """A frame that needs no answer; False where there is no link just now."""
@@ -269,13 +292,13 @@ class NexusClient:
     def _status(self, status: Status) -> None:
         if status == "live":
             for feed in list(self._feeds.values()):
+                self._stop_polling(feed)
                 feed.subscribe()
             for live in self._lives:
                 live.beat()
         elif status == "blocked":
             for feed in list(self._feeds.values()):
-                for mailbox in feed.mailboxes:
-                    mailbox.fail(_blocked())
+                self._without_socket(feed)
         elif status == "ended":
             fault = self.link.fault or ClientError("The connection ended.")
             for feed in list(self._feeds.values()):

@@ -54,7 +54,7 @@ class Mailbox:
 
     def __init__(self, room: int, only_run: str | None = None) -> None:
         self._room = room
-        self._only_run = only_run
+        self.only_run = only_run
         self._waiting: deque[Piece | Told] = deque()
         self.rung = asyncio.Event()
         self.dropped = self.look = False
@@ -64,7 +64,7 @@ class Mailbox:
         return len(self._waiting)
 
     def put(self, one: Piece | Told) -> None:
-        if self._only_run is not None and (isinstance(one, Told) or one.run_id != self._only_run):
+        if self.only_run is not None and (isinstance(one, Told) or one.run_id != self.only_run):
             return
         self.rung.set()
         if self.dropped or len(self._waiting) >= self._room:
@@ -153,17 +153,22 @@ class Feed:
                 mailbox.ring()
 
     def _chunk(self, frame: Mapping[str, JSON]) -> None:
-        run_id, seq = frame["runId"], frame["seq"]
-        piece = Piece(run_id, seq, read_chunk(frame["chunk"]))
-        applied = self.view.apply_chunk(run_id, seq, piece.chunk)
+        run_id = frame["runId"]
+        self.chunk(run_id, frame["seq"], read_chunk(frame["chunk"]))
+        run = self.view.runs[run_id]
+        if run.gap_at > run.last_seq:
+            self._ask_replay(run_id, run.last_seq)
+
+    def chunk(self, run_id: str, seq: int, chunk: AnyChunk) -> None:
+        """One chunk, whoever brings it; given on if it is the next one of its run."""
+        piece = Piece(run_id, seq, chunk)
+        applied = self.view.apply_chunk(run_id, seq, chunk)
         run = self.view.runs[run_id]
         if applied:
             if not run.gap_at:
                 self._replays.pop(run_id, None)
             for mailbox in self.mailboxes:
                 mailbox.put(piece)
-        if run.gap_at > run.last_seq:
-            self._ask_replay(run_id, run.last_seq)
 
     def _ask_replay(self, run_id: str, after: int) -> None:
         """What is missing is asked for once, and again only if nothing came for a while."""

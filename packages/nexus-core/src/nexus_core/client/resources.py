@@ -94,6 +94,21 @@ class Conversations:
     def tool_calls(self, conversation_id: str) -> AsyncIterator[ToolCall]:
         return self._calls.every(ToolCall.from_wire, f"/api/conversations/{conversation_id}/tool-calls")
 
+    async def fork(self, conversation_id: str, message_id: str) -> Conversation:
+        """A new conversation of your own with everything up to that message, without its runs and costs."""
+        path = f"/api/conversations/{conversation_id}/fork"
+        return await self._calls.one(Conversation, "POST", path, body={"messageId": message_id})
+
+    async def feedback(
+        self, message_id: str, rating: Literal["good", "poor"] | None, *, comment: str = ""
+    ) -> None:
+        """What you think of an answer, yours alone; None takes it back."""
+        path = f"/api/messages/{message_id}/feedback"
+        if rating is None:
+            await self._calls.send("DELETE", path)
+        else:
+            await self._calls.send("PUT", path, body={"rating": rating, "comment": comment})
+
     async def export(self, conversation_id: str, *, format: Literal["json", "md", "html"] = "json") -> bytes:
         """A file to keep: JSON has all branches, Markdown and HTML the newest."""
         got = await self._calls.send(

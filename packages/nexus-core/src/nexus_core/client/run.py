@@ -140,6 +140,17 @@ class RunHandle:
         wire = await self._client.calls.json("POST", f"/api/runs/{self.run_id}/cancel", repeatable=True)
         return str(wire["status"])
 
+    async def continue_(self, *, client_id: str | None = None) -> RunHandle:
+        """A new run that goes on where this one's answer was cut by its length. Raises `Conflict` for any other."""
+        accepted = await self._client.calls.one(
+            Accepted,
+            "POST",
+            f"/api/messages/{self.view.answer_id or self.answer_id}/continue",
+            idempotency_key=client_id or new_id(),
+            repeatable=True,
+        )
+        return RunHandle(self._client, accepted)
+
     async def resume(self, *, client_id: str | None = None) -> RunHandle:
         """A new run for the same message, from the last completed step of this one, which failed or was stopped."""
         accepted = await self._client.calls.one(
