@@ -134,7 +134,9 @@ def membership_remove(*, workspace: Workspace, user: User) -> None:
     )
     for token in ApiToken.objects.filter(workspace=workspace, user=user, revoked_at=None):
         _revoke(token)
-    ProviderKey.objects.filter(workspace=workspace, user=user).delete()
+    for key in ProviderKey.objects.filter(workspace=workspace, user=user).defer("secret"):
+        key.delete()
+        record("key_removed", workspace_id=workspace.pk, **_told_of_key(key))
 
 
 @transaction.atomic

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -79,7 +80,7 @@ def test_it_is_never_changed_nor_deleted_by_the_database_itself(alice: Actor) ->
     record("exported", actor=alice)
     event = newest("exported")
     rows = AuditEvent.objects.filter(pk=event.pk)
-    statements = [
+    statements: list[Callable[[], object]] = [
         lambda: rows.update(action="login"),
         rows.delete,
         lambda: AuditEvent.objects.all()._raw_delete("default"),

@@ -100,7 +100,7 @@ def administered(entry: LogEntry) -> None:
 
 
 def _workspaces_of(model: type[Model], key: str | None) -> list[UUID | None]:
-    if model is User:
+    if key is not None and model is User:
         return list(Membership.objects.filter(user_id=key).values_list("workspace_id", flat=True))
     path = getattr(admin.site._registry.get(model), "workspace_path", None)
     return list(model._default_manager.filter(pk=key).values_list(path, flat=True)) if path else [None]

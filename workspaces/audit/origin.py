@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -14,8 +14,6 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from workspaces.access import Actor
-
-Addresses = Literal["full", "truncated", "off"]
 
 
 @dataclass(slots=True)
@@ -68,7 +66,7 @@ def somebody() -> tuple[UUID | None, UUID | None]:
 
 def address() -> str:
     """The address as the setting wants it recorded: whole, without its last part, or empty."""
-    kind: Addresses = settings.NEXUS_AUDIT_ADDRESSES
+    kind: str = settings.NEXUS_AUDIT_ADDRESSES
     here = _origin.get()
     found = here.address if here is not None else ""
     if kind == "off" or not found:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -115,7 +116,7 @@ def rows_after(
 
 def wires(actor: Actor, rows: list[AuditEvent]) -> list[dict[str, Any]]:
     """The rows as they cross the wire, with the names that people and tokens have now."""
-    people = dict(_names(User, {row.user_id for row in rows}, "name", "username"))
+    people: dict[UUID | None, str] = dict(_names({row.user_id for row in rows}))
     tokens = {
         key: f"{name} (…{ending})"
         for key, name, ending in ApiToken.objects.filter(
@@ -125,9 +126,9 @@ def wires(actor: Actor, rows: list[AuditEvent]) -> list[dict[str, Any]]:
     return [event_wire(row, people.get(row.user_id), tokens.get(row.token_id)) for row in rows]
 
 
-def _names(model: type[User], ids: set[UUID | None], *fields: str) -> list[tuple[UUID, str]]:
-    found = model.objects.filter(pk__in={one for one in ids if one is not None}).values_list("pk", *fields)
-    return [(row[0], row[1] or row[2]) for row in found]
+def _names(ids: Iterable[UUID | None]) -> list[tuple[UUID, str]]:
+    found = User.objects.filter(pk__in={one for one in ids if one is not None})
+    return [(key, name or login) for key, name, login in found.values_list("pk", "name", "username")]
 
 
 def event_wire(row: AuditEvent, person: str | None, token: str | None) -> dict[str, Any]:
@@ -162,7 +163,7 @@ def choices_of(actor: Actor) -> dict[str, list[tuple[str, str]]]:
         Membership.objects.filter(workspace_id=actor.workspace_id).values_list("user_id", flat=True)
     )
     seen = set(mine.exclude(user_id=None).values_list("user_id", flat=True).distinct())
-    people = sorted(_names(User, members | seen, "name", "username"), key=lambda row: row[1].lower())
+    people = sorted(_names([*members, *seen]), key=lambda row: row[1].lower())
     agents = sorted(mine.exclude(agent_slug="").values_list("agent_slug", flat=True).distinct())
     return {
         "people": [(str(key), name) for key, name in people],
