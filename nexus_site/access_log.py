@@ -12,6 +12,8 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
+SECRETS = ("/join/", "/accounts/password/reset/key/")
+"""What stands behind these in a path opens something: it is in no line."""
 PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 SOCKET_LINES = {"connected": "socket opened", "rejected": "socket refused", "disconnected": "socket closed"}
 
@@ -43,4 +45,5 @@ def ours_instead(theirs: ActionLogger | None, standard_output: object) -> Action
 
 def _path(address: object) -> str:
     text = address.decode("utf-8", "replace") if isinstance(address, bytes) else str(address or "")
-    return text.partition("?")[0]
+    path = text.partition("?")[0]
+    return next((f"{start}…" for start in SECRETS if path.startswith(start) and path != start), path)

@@ -27,7 +27,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """Account and membership are made together, or neither is."""
         with transaction.atomic():
             saved = super().save_user(request, user, form, commit)
-            if commit:
+            if commit and getattr(form, "sociallogin", None) is None:  # else `SocialAccountAdapter` does it
                 invitation_enter_new(request, saved, is_open=bool(settings.NEXUS_SIGNUP_OPEN))
         return saved
 

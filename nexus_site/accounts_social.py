@@ -14,11 +14,14 @@ from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.urls import build_provider_urlpatterns
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render
 from django.urls import URLPattern, URLResolver
 from django.utils.http import url_has_allowed_host_and_scheme
 from requests import RequestException
+
+from workspaces.invited import invitation_enter_new
 
 from .login_providers import OIDC
 
@@ -29,9 +32,11 @@ View = Callable[..., HttpResponseBase]
 class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
         """Whoever the operator's own identity provider lets in may get an account; else the rule of the form."""
-        if settings.NEXUS_OIDC_SIGNUP and sociallogin.account.get_provider().app.provider == OIDC:
-            return True
-        return bool(super().is_open_for_signup(request, sociallogin))
+        return self._is_let_in(sociallogin) or bool(super().is_open_for_signup(request, sociallogin))
+
+    @staticmethod
+    def _is_let_in(sociallogin: Any) -> bool:
+        return bool(settings.NEXUS_OIDC_SIGNUP and sociallogin.account.get_provider().app.provider == OIDC)
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
         """What the provider tells about a person must be about the one it vouched for (OpenID Connect Core 5.3.2)."""
@@ -39,6 +44,14 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         vouched, about = told.get("id_token"), told.get("userinfo")
         if vouched and about and vouched.get("sub") != about.get("sub"):
             raise PermissionDenied("the user info is about somebody else")
+
+    def save_user(self, request: HttpRequest, sociallogin: Any, form: Any = None) -> Any:
+        """Who comes by an invitation joins with the account that is made, also when no form asked for anything."""
+        with transaction.atomic():
+            user = super().save_user(request, sociallogin, form)
+            is_open = settings.NEXUS_SIGNUP_OPEN or self._is_let_in(sociallogin)
+            invitation_enter_new(request, user, is_open=bool(is_open))
+        return user
 
     def populate_user(self, request: HttpRequest, sociallogin: Any, data: dict[str, Any]) -> Any:
         user = super().populate_user(request, sociallogin, data)

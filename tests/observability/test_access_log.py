@@ -47,6 +47,12 @@ def test_it_names_sockets_without_what_their_address_carries(written) -> None:
     assert [(line["event"], line["path"]) for line in written.lines] == [(event, "/ws/") for event in said]
 
 
+def test_it_leaves_out_what_an_address_opens(written) -> None:
+    for path in (b"/join/walrus/", b"/accounts/password/reset/key/walrus/", b"/join/"):
+        log_action("http", "complete", {"method": "GET", "path": path, "status": 302, "time_taken": 0.1})
+    assert [line["path"] for line in written.lines] == ["/join/…", "/accounts/password/reset/key/…", "/join/"]
+
+
 def test_it_leaves_an_access_log_that_was_asked_for() -> None:
     class Theirs:
         def __init__(self, stream: object) -> None:
