@@ -11,6 +11,7 @@ import asyncio
 import logging
 import time
 import uuid
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -47,6 +48,7 @@ FRAMES_AT_ONCE = 400
 FRAMES_PER_SECOND = 40
 CLOSE_SECONDS = 2.0
 LAST_FRAMES_SECONDS = 8.0
+RECHECK = "control.recheck"
 CLOSE_LOGIN, CLOSE_FLOOD, CLOSE_TOO_LARGE, CLOSE_SLOW, CLOSE_RESTART = 4401, 4429, 4009, 4008, 4012
 
 
@@ -54,7 +56,8 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
     """One socket. Attributes for handlers: `actor`, `connection_id`.
 
     Reading and answering are two tasks: the reader counts and measures what comes in
-    even while a handler is at work, so that a flood cannot pile up behind it.
+    even while a handler is at work, so that a flood cannot pile up behind it. Most
+    sockets are silent most of the time: answering has a task only while there is something to answer.
     """
 
     actor: Actor
@@ -68,31 +71,30 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
         self._held_bytes = 0
         self._follow_after: list[tuple[str, int]] = []
         self._closing: int | None = None
-        self._inbox: asyncio.Queue[str | bytes | None] = asyncio.Queue()
+        self._inbox: deque[str | bytes] | None = None
+        self._answering: asyncio.Task[None] | None = None
         self._allowance, self._allowance_at = float(FRAMES_AT_ONCE), time.monotonic()
         self._opened = False
         self.loop = asyncio.get_running_loop()
         self.closer: asyncio.Task[None] | None = None
         # Presence keeps here when this socket's cursor was last told.
         self.cursor_told, self.cursor_timer = 0.0, cast("asyncio.TimerHandle | None", None)
-        answering: asyncio.Task[None] | None = None
         try:
             while True:
                 message = await receive()
                 if message["type"] == "websocket.connect":
                     if not await self._connect():
                         return
-                    answering = asyncio.create_task(self._answer_forever(), name="socket-answers")
                 elif message["type"] == "websocket.receive":
                     self._take(message)
                 elif message["type"] == "websocket.disconnect":
                     break
-            if answering is not None and self._closing is None:  # what was sent before the end is still done
-                self._inbox.put_nowait(None)
-                await asyncio.wait({answering}, timeout=LAST_FRAMES_SECONDS)
+            if self._answering is not None and self._closing is None:
+                # What was sent before the end is still done.
+                await asyncio.wait({self._answering}, timeout=LAST_FRAMES_SECONDS)
         finally:
-            if answering is not None:
-                answering.cancel()
+            if self._answering is not None:
+                self._answering.cancel()
             self._end()
 
     # --- life ---
@@ -220,10 +222,13 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
                 self._held, self._held_bytes = [], 0
                 self.close_soon(CLOSE_SLOW)
             return
+        if len(frames) > 1 and all(frame.seq is None and frame.type != RECHECK for frame in frames):
+            self.outbox.put_all(frames)
+            return
         for frame in frames:
             if frame.seq is not None:
                 self.gates.pass_on(frame)
-            elif frame.type == "control.recheck":
+            elif frame.type == RECHECK:
                 watch().check_soon()
             else:
                 self.outbox.put(frame)
@@ -243,17 +248,25 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
         elif not self._allowed():
             self.close_soon(CLOSE_FLOOD)
         else:
-            self._inbox.put_nowait(raw)
+            if self._inbox is None:
+                self._inbox = deque()
+                self._answering = asyncio.create_task(self._answer_all(self._inbox), name="socket-answers")
+            self._inbox.append(raw)
 
-    async def _answer_forever(self) -> None:
-        while (raw := await self._inbox.get()) is not None:
-            if self._closing is not None:
-                continue
-            try:
-                await self._handle(raw)
-            except Exception:  # a fault of ours in one frame must not make the socket deaf for the next
-                log.exception("a frame of %s bytes could not be handled", len(raw))
-                self._refuse(None, "unexpected_error", UNEXPECTED_MESSAGE)
+    async def _answer_all(self, inbox: deque[str | bytes]) -> None:
+        """One frame after the other, until none is left; the next one begins anew."""
+        try:
+            while inbox:
+                raw = inbox.popleft()
+                if self._closing is not None:
+                    continue
+                try:
+                    await self._handle(raw)
+                except Exception:  # a fault of ours in one frame must not make the socket deaf for the next
+                    log.exception("a frame of %s bytes could not be handled", len(raw))
+                    self._refuse(None, "unexpected_error", UNEXPECTED_MESSAGE)
+        finally:
+            self._inbox = self._answering = None
 
     async def _handle(self, raw: str | bytes) -> None:
         try:
@@ -287,9 +300,9 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
         self._held, self._held_bytes, self._follow_after = [], 0, []
         rooms = set(self._rooms)
         try:
-            named = {"conversation_id": getattr(parsed, "conversation_id", None)}
+            given = parsed.__dict__  # asked for a field that it has not, a model raises twice inside
             with (
-                bound(**named, run_id=getattr(parsed, "run_id", None)),
+                bound(conversation_id=given.get("conversation_id"), run_id=given.get("run_id")),
                 span(f"frame {getattr(handler, '__name__', '')}", kind="server"),
             ):
                 answer = await handler(self, parsed)

@@ -17,7 +17,8 @@ log = logging.getLogger(__name__)
 
 LogReader = Callable[[str, int, int], Awaitable[list[Frame]]]
 PAGE = 500
-MOST_GATES = 5000
+MOST_GATES = 500
+"""A socket that stays for days sees thousands of runs; more than this at once it does not follow."""
 FAULT_SECONDS = 0.5
 _reader: LogReader | None = None
 
@@ -48,7 +49,7 @@ class RunGates:
             return
         last = self._last.get(run_id, 0)
         if seq == last + 1:
-            self._last[run_id] = seq
+            self._note(run_id, seq)
             self._send(frame)
         elif seq > last:
             FOUND_BY_NEXT.inc()
@@ -86,11 +87,18 @@ class RunGates:
 
     def _read(self, run_id: str, after: int, waiting: list[Frame]) -> None:
         self._waiting[run_id] = waiting
-        self._last[run_id] = after
-        if len(self._last) > MOST_GATES:
-            self._last.pop(next(iter(self._last)))
+        self._note(run_id, after)
         task = asyncio.create_task(self._catch_up(run_id, after), name="socket-catch-up")
         self._tasks[run_id] = task
+
+    def _note(self, run_id: str, seq: int) -> None:
+        """The run stands there. Of too many, that one is forgotten of which nothing came for the longest time."""
+        self._last.pop(run_id, None)
+        self._last[run_id] = seq
+        if len(self._last) > MOST_GATES:
+            quiet = next((known for known in self._last if known not in self._waiting), run_id)
+            self._last.pop(quiet)
+            self._behind.pop(quiet, None)
 
     async def _catch_up(self, run_id: str, last: int) -> None:
         assert _reader is not None, "no log reader is registered"

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from websockets.protocol import OPEN
@@ -70,7 +70,7 @@ class Line:
     def __init__(self, send: Send) -> None:
         self.full = False
         self.send: Send = server_send(send)
-        self._free = asyncio.Event()
+        self._free: asyncio.Event | None = None
         protocol = server_protocol(self.send)
         self._straight = straight(protocol)
         transport: Any = getattr(protocol, "transport", None)
@@ -84,6 +84,21 @@ class Line:
 
     def write(self, frame: Frame) -> bool:
         """Hands the frame to the network; False: send it the ASGI way."""
+        way = self._open_way()
+        if way is None:
+            return False
+        way.transport.write(frame.wire)
+        return True
+
+    def write_all(self, frames: Sequence[Frame]) -> bool:
+        """The same for several, in one call."""
+        way = self._open_way()
+        if way is None:
+            return False
+        way.transport.writelines([frame.wire for frame in frames])
+        return True
+
+    def _open_way(self) -> Straight | None:
         way = self._straight
         if (
             way is None
@@ -93,13 +108,14 @@ class Line:
             or way.conn.state is not OPEN
             or way.transport.is_closing()
         ):
-            return False
-        way.transport.write(frame.wire)
-        return True
+            return None
+        return way
 
     async def free(self) -> None:
         """Waits until the network takes more."""
         while self.full:
+            if self._free is None:
+                self._free = asyncio.Event()
             self._free.clear()
             await self._free.wait()
 
@@ -110,21 +126,23 @@ class Line:
             end()
 
     def close(self) -> None:
-        self.full = False
-        self._free.set()
+        self._set_free()
         if self._asked:
             self._asked = False
             with contextlib.suppress(Exception):  # the connection may be gone already
                 self._transport.unregisterProducer()
+
+    def _set_free(self) -> None:
+        self.full = False
+        if self._free is not None:
+            self._free.set()
 
     # Twisted's IPushProducer
     def pauseProducing(self) -> None:
         self.full = True
 
     def resumeProducing(self) -> None:
-        self.full = False
-        self._free.set()
+        self._set_free()
 
     def stopProducing(self) -> None:
-        self.full = False
-        self._free.set()
+        self._set_free()

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 from .frames import Frame
 from .line import Line, Send
+
+PIECE_BYTES = 32 * 1024
+"""As much goes to the network at once before it is asked whether it takes more."""
 
 
 class Rest:
@@ -47,7 +50,8 @@ class Outbox:
         self._line = line
         self._cap = cap
         self._on_overflow = on_overflow
-        self._waiting: deque[str] = deque()
+        self._waiting: deque[str] | None = None
+        # Made when something has to wait: an empty one takes more than half a KiB, for every idle socket.
         self._bytes = 0
         self._rest: Rest | None = None
         self._open = True
@@ -65,6 +69,8 @@ class Outbox:
             if not self._line.write(frame):
                 self._hand_over(frame.text)
             return
+        if self._waiting is None:
+            self._waiting = deque()
         self._waiting.append(frame.text)
         self._bytes += frame.size
         if self._bytes > self._cap:
@@ -73,9 +79,27 @@ class Outbox:
         elif self._task is None:
             self._task = self._loop.create_task(self._run(), name="socket-outbox")
 
+    def put_all(self, frames: Sequence[Frame]) -> None:
+        """Several that belong together, in few calls to the network: a list's news is many small frames."""
+        piece: list[Frame] = []
+        size = 0
+        for frame in frames:
+            piece.append(frame)
+            size += frame.size
+            if size >= PIECE_BYTES:
+                self._put_piece(piece)
+                piece, size = [], 0
+        self._put_piece(piece)
+
+    def _put_piece(self, frames: list[Frame]) -> None:
+        straight = self._open and self._task is None and not self._line.full
+        if not (straight and frames and self._line.write_all(frames)):
+            for frame in frames:
+                self.put(frame)
+
     def close(self) -> None:
         self._open = False
-        self._waiting.clear()
+        self._waiting = None
         self._bytes = 0
         if self._task is not None:
             self._task.cancel()
@@ -111,7 +135,6 @@ class Outbox:
                 await self._send({"type": "websocket.send", "text": text})
         except Exception:  # the client is gone; the server's disconnect message ends the socket
             self._open = False
-            self._waiting.clear()
-            self._bytes = 0
         finally:
-            self._task = None
+            self._task = self._waiting = None
+            self._bytes = 0

@@ -169,3 +169,18 @@ async def test_it_gives_the_same_whatever_is_lost_doubled_or_late(
         gates.look("r", 120, at_once=True)
         await asyncio.sleep(0.001)
     assert sent == list(range(1, 121))
+
+
+async def test_it_forgets_runs_that_are_long_over_but_none_that_goes_on(
+    gates: RunGates, sent: Sent, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "MOST_GATES", 10)
+    for n in range(1, 200):
+        gates.pass_on(chunk(n, "long"))
+        gates.pass_on(chunk(1, f"short-{n}"))
+    gates.pass_on(chunk(200, "long"))
+    assert [seq for seq in sent if seq > 1] == list(range(2, 201))
+    assert log.reads == []
+    assert gates.follows("short-199")
+    assert not gates.follows("short-1")
+    assert len(gates._last) <= 10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -24,6 +25,9 @@ class Transport:
 
     def write(self, data: bytes) -> None:
         self.written.append(data)
+
+    def writelines(self, pieces: Sequence[bytes]) -> None:
+        self.written.append(b"".join(pieces))
 
     def is_closing(self) -> bool:
         return self.closing
@@ -82,6 +86,26 @@ async def test_it_makes_the_bytes_once_for_all_who_get_them() -> None:
     assert Line(one.send).write(shown)
     assert Line(two.send).write(shown)
     assert one.transport.written[0] is two.transport.written[0]
+
+
+async def test_it_hands_over_a_list_of_news_in_few_calls_and_in_order() -> None:
+    server = Uvicorn()
+    outbox = Outbox(server.send, Line(server.send), 1000, lambda: None)
+    news = [frame(f"{n} " + "x" * 400) for n in range(200)]
+    outbox.put_all(news)
+    assert len(server.transport.written) <= 4
+    outbox.put_all([])
+    assert server.read() == [shown.text for shown in news]
+
+
+async def test_it_lets_a_list_of_news_wait_within_the_cap_where_nobody_reads() -> None:
+    server, overflowed = Uvicorn(), list[bool]()
+    outbox = Outbox(server.send, Line(server.send), 1000, lambda: overflowed.append(True))
+    server.writable.clear()
+    outbox.put_all([frame("a"), frame("b")])
+    assert server.transport.written == []
+    outbox.put_all([frame("x" * 400)] * 3)
+    assert (overflowed, outbox.waiting_bytes) == ([True], 0)
 
 
 async def test_it_declines_where_the_connection_is_not_simply_open() -> None:

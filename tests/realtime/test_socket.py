@@ -106,6 +106,21 @@ async def test_it_lets_a_hundred_frames_through_at_once(connect: Connect, alice:
         await socket.next("pong", id=n)
 
 
+async def test_it_keeps_no_task_for_a_socket_that_asks_nothing(connect: Connect, alice: Actor) -> None:
+    def answering() -> int:
+        return sum(task.get_name() == "socket-answers" for task in asyncio.all_tasks())
+
+    socket = await connect(alice)
+    assert answering() == 0
+    for n in range(3):
+        await socket.send({"type": "ping", "id": n}, {"type": "ping", "id": n + 100})
+        await socket.next("pong", id=n)
+        await socket.next("pong", id=n + 100)
+        async with asyncio.timeout(5):
+            while answering():
+                await asyncio.sleep(0)
+
+
 async def test_it_refuses_a_viewers_writes_and_answers_their_reads(connect: Connect, vera: Actor) -> None:
     socket = await connect(vera)
     error = await socket.ask(
