@@ -7,7 +7,7 @@ from functools import lru_cache
 from genai_prices import data_snapshot
 from genai_prices.types import ModelInfo
 
-from agents.providers import find_spec
+from agents.providers import spec_at_hand
 
 
 @lru_cache(maxsize=2048)
@@ -35,8 +35,8 @@ def context_window(provider: str, base_url: str, model: str) -> int | None:
 
 
 def model_window(provider: str, model: str) -> int | None:
-    """The same, by the provider's name here; the local model takes what it is started with."""
-    spec = find_spec(provider)
+    """The same, by the provider's name here; the local model takes what it is started with. Never asks the database."""
+    spec = spec_at_hand(provider)
     if spec is None:
         return None
     if spec.wire == "local":

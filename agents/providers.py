@@ -47,7 +47,7 @@ def table() -> dict[str, ProviderSpec]:
 
 def all_specs() -> dict[str, ProviderSpec]:
     """Every provider that is switched on, by name. One query; what it finds is remembered for `find_spec`."""
-    global _remembered
+    global _remembered, _at_hand
     specs = table()
     for row in ProviderEndpoint.objects.all():
         if row.is_enabled:
@@ -55,6 +55,7 @@ def all_specs() -> dict[str, ProviderSpec]:
         else:
             specs.pop(row.name, None)
     _remembered = (time.monotonic(), specs)
+    _at_hand = specs
     return specs
 
 
@@ -62,6 +63,7 @@ REMEMBERED_SECONDS = 2.0
 """How long a change of an endpoint takes until the runs of another process see it; here it is seen at once."""
 
 _remembered: tuple[float, dict[str, ProviderSpec]] | None = None
+_at_hand: dict[str, ProviderSpec] = dict(BY_NAME)
 
 
 def find_spec(name: str) -> ProviderSpec | None:
@@ -69,6 +71,11 @@ def find_spec(name: str) -> ProviderSpec | None:
     if _remembered is None or time.monotonic() - _remembered[0] > REMEMBERED_SECONDS:
         return all_specs().get(name)
     return _remembered[1].get(name)
+
+
+def spec_at_hand(name: str) -> ProviderSpec | None:
+    """The provider as it was when this process looked last; never asks the database, so it serves the event loop."""
+    return _at_hand.get(name)
 
 
 def forget_specs(**_: Any) -> None:

@@ -6,7 +6,9 @@ import asyncio
 
 import pytest
 
+from agents.catalogue import model_window
 from agents.models import Agent, ProviderEndpoint
+from agents.providers import forget_specs
 from agents.services import agent_delete, build_agent
 from nexus_core.agent import AgentRequest, ModelAgent
 from nexus_core.chunks import ErrorChunk
@@ -130,3 +132,10 @@ def test_the_demo_agent_answers(alice: Actor) -> None:
     assert response.text
     assert response.terminal is not None
     assert response.terminal.status == "complete"
+
+
+def test_it_tells_a_models_window_without_asking_the_database(django_assert_num_queries: object) -> None:
+    """Runs are told on the event loop, where nothing may ask it."""
+    forget_specs()
+    with django_assert_num_queries(0):  # type: ignore[operator]
+        assert (model_window("anthropic", "claude-sonnet-5-5") or 0) >= 200_000
