@@ -18,7 +18,7 @@ class PasskeyForm {
       event.preventDefault();
       this.#run();
     });
-    const why = passkeysAt(location.hostname);
+    const why = passkeysAt(location.hostname) || this.#none();
     if (form.dataset.passkey === "add" && why) this.#say(why);
     form.hidden = Boolean(why) && form.dataset.passkey !== "add";
   }
@@ -44,9 +44,19 @@ class PasskeyForm {
       if (!answer.ok) throw new Error("refused");
       return useKey((await answer.json()).request_options.publicKey);
     }
-    const options = JSON.parse(document.getElementById("passkey-options").textContent);
+    const options = this.#options();
     if (kind === "add") return createKey(options.creation_options.publicKey, this.form.elements.passwordless.checked);
     return useKey(options.request_options.publicKey);
+  }
+
+  /** As a second step a passkey is offered to who has one. */
+  #none() {
+    if (this.form.dataset.passkey !== "use") return "";
+    return this.#options().request_options.publicKey.allowCredentials?.length ? "" : "There is no passkey.";
+  }
+
+  #options() {
+    return JSON.parse(document.getElementById("passkey-options").textContent);
   }
 
   #say(text) {
