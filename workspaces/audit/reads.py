@@ -117,7 +117,7 @@ def rows_after(
 def wires(actor: Actor, rows: list[AuditEvent]) -> list[dict[str, Any]]:
     """The rows as they cross the wire, with the names that people and tokens have now."""
     people: dict[UUID | None, str] = dict(_names({row.user_id for row in rows}))
-    tokens = {
+    tokens: dict[UUID | None, str] = {
         key: f"{name} (…{ending})"
         for key, name, ending in ApiToken.objects.filter(
             pk__in={row.token_id for row in rows if row.token_id}, workspace_id=actor.workspace_id
