@@ -12,6 +12,7 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from workspaces.access import READ_ONLY_SCOPE, Actor, Forbidden, NotFound
+from workspaces.statements import Compiled, from_id, here
 
 from .models import Conversation, ConversationShare, Message, Run, ToolCall, Upload
 
@@ -108,9 +109,22 @@ def readable_ids(actor: Actor, conversation_ids: Iterable[UUID]) -> set[UUID]:
     return set(readable(actor).filter(pk__in=list(conversation_ids)).values_list("pk", flat=True))
 
 
-def open_ids(conversation_ids: Iterable[UUID]) -> set[UUID]:
-    """Those of the ids that everyone in their workspace may read."""
-    rows = Conversation.objects.filter(
+def _open_among(conversation_ids: Iterable[UUID]) -> QuerySet[Conversation]:
+    return Conversation.objects.filter(
         pk__in=list(conversation_ids), visibility=Conversation.Visibility.WORKSPACE, deleted_at=None
     )
-    return set(rows.values_list("pk", flat=True))
+
+
+_FEW = 8
+_OPEN = Compiled(lambda *few: _open_among(few).values("pk"), *(f"id{n}" for n in range(_FEW)))
+
+
+def open_ids(conversation_ids: Iterable[UUID]) -> set[UUID]:
+    """Those of the ids that everyone in their workspace may read. Presence asks every second, mostly for few."""
+    asked = list(conversation_ids)
+    if not 0 < len(asked) <= _FEW:
+        return set(_open_among(asked).values_list("pk", flat=True))
+    sql, params = _OPEN.sql(*asked, *asked[-1:] * (_FEW - len(asked)))
+    with here().cursor() as cursor:
+        cursor.execute(sql, params)
+        return {found for (value,) in cursor.fetchall() if (found := from_id(value)) is not None}

@@ -16,6 +16,7 @@ from django.utils import timezone
 from agents.models import Agent
 from billing.meter import DbMeter
 from billing.models import Attempt as AttemptRow
+from conversations.access import open_ids
 from conversations.database import in_database
 from conversations.engine import port
 from conversations.engine.journal import FinalStep
@@ -288,3 +289,23 @@ async def test_it_takes_nothing_back_of_a_start_that_failed(
         await in_database(ask, alice)
     assert handover._kept == {}
     assert await in_database(Run.objects.count) == 0
+
+
+@pytest.mark.parametrize("others", [0, 1, 6, 7, 30])
+def test_it_tells_which_conversations_are_open_to_all(alice: Actor, cost: Counted, others: int) -> None:
+    def made(**fields: Any) -> UUID:
+        return Conversation.objects.create(workspace=alice.workspace, created_by=alice.user, **fields).pk
+
+    shown = made()
+    private, shared, gone = (
+        made(visibility="private"),
+        made(visibility="shared"),
+        made(deleted_at=timezone.now()),
+    )
+    asked = [uuid4() for _ in range(others)]
+    assert open_ids([shown, *asked]) == {shown}
+    assert open_ids([private, *asked]) == open_ids([shared, *asked]) == open_ids([gone, *asked]) == set()
+    assert open_ids(asked) == set()
+    cost.clear()
+    assert open_ids([private, shown]) == {shown}
+    assert (len(cost.statements), cost.built) == (1, 0)

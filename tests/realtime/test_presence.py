@@ -169,6 +169,24 @@ async def test_it_hides_a_conversation_from_those_who_may_not_read_it(
     assert str(secret.pk) in str(await in_database(list_presence, alice.workspace_id, alice))
 
 
+async def test_it_stops_naming_a_conversation_that_turns_private(
+    connect: Connect, alice: Actor, bob: Actor, talk: Conversation
+) -> None:
+    socket, watcher = await connect(alice), await connect(bob)
+    where: dict[str, Any] = {
+        "workspace_id": alice.workspace_id,
+        "agent_slug": "scout",
+        "name": "Scout",
+        "conversation_id": talk.pk,
+    }
+    agent_working(**where, activity="thinking")
+    assert (await shows(watcher, "Scout", activity="thinking"))["conversationId"] == str(talk.pk)
+    await in_database(Conversation.objects.filter(pk=talk.pk).update, visibility="private")
+    agent_working(**where, activity="answering")
+    assert "conversationId" not in await shows(watcher, "Scout", activity="answering")
+    assert (await shows(socket, "Scout", activity="answering"))["conversationId"] == str(talk.pk)
+
+
 async def test_it_refuses_presence_in_a_conversation_one_may_not_read(
     connect: Connect, bob: Actor, charlie: Actor, secret: Conversation, talk: Conversation
 ) -> None:
