@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from .wire import Wire
 
@@ -118,7 +118,7 @@ class WorkspaceFields(Wire):
     """What is left out stays as it is."""
 
     name: str | None = Field(default=None, min_length=1, max_length=150)
-    allow_personal_keys: bool | None = None
+    allow_personal_keys: StrictBool | None = None
 
 
 class Token(Wire):
