@@ -98,7 +98,8 @@ def test_it_makes_a_passkey_and_logs_in_with_it_alone_and_as_the_second_step(pat
     page.goto(url + "/accounts/login/")
     page.get_by_role("button", name="Log in with a passkey").click()
     expect(page.get_by_role("alert").filter(has_text="broken off")).to_be_visible()
-    assert pat.errors == []
+    # The cookies went from under an open page: its socket may have been refused.
+    assert [e for e in pat.errors if "WebSocket" not in e or "403" not in e] == []
     assert pat.elsewhere == []
 
 
