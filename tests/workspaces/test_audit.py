@@ -416,7 +416,9 @@ def test_it_filters_by_person_group_agent_days_and_text(alice: Actor, bob: Actor
 
 
 @IN_THREADS
-@pytest.mark.parametrize("query", ["?cursor=x", "?group=x", "?type=x", "?person=x", "?since=x", "?limit=0"])
+@pytest.mark.parametrize(
+    "query", ["?cursor=x", "?group=x", "?type=x", "?person=x", "?since=x", "?until=0", "?limit=0"]
+)
 def test_it_refuses_what_is_no_filter(alice: Actor, query: str) -> None:
     text = token_create_by(actor=alice, name="reader").text
     answer = Client().get(f"/api/audit{query}", headers={"Authorization": f"Bearer {text}"})

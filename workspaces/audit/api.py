@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -12,7 +13,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from ninja import Query, Router
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from workspaces.access import Actor, Invalid
 from workspaces.database import in_database
@@ -29,6 +30,16 @@ router = Router(tags=["Audit"])
 
 class ApiRequest(HttpRequest):
     auth: Actor
+
+
+def _written_day(value: object) -> object:
+    """Only `2026-01-31`: a number would be taken for seconds since 1970."""
+    if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
+        raise ValueError("write the day like 2026-01-31")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_written_day)]
 
 
 class Event(Wire):
@@ -66,8 +77,8 @@ class Filters(Wire):
     group: str = Field(default="", max_length=32, description=f"One of {', '.join(GROUPS)}.")
     type: str = Field(default="", max_length=32)
     agent: str = Field(default="", max_length=64)
-    since: date | None = Field(default=None, description="A day of the caller's time zone.")
-    until: date | None = Field(default=None, description="That day included.")
+    since: Day | None = Field(default=None, description="A day of the caller's time zone.")
+    until: Day | None = Field(default=None, description="That day included.")
     q: str = Field(
         default="", max_length=200, description="Part of a target, address, request id or metadata."
     )
