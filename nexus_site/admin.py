@@ -20,7 +20,7 @@ admin.site.unregister([Authenticator, SocialAccount, SocialApp, SocialToken, Use
 
 
 class _OnlyRemoved(OperatorsOnly, admin.ModelAdmin):  # type: ignore[type-arg]
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
