@@ -116,7 +116,7 @@ class Life:
                 await one()
                 self.done[name] += 1
             except (TimeoutError, ConnectionError, RuntimeError, OSError) as fault:
-                self.failures[f"{name}: {type(fault).__name__}: {str(fault)[:120]}"] += 1
+                self.failures[f"{name}: {type(fault).__name__}: {str(fault)[:400]}"] += 1
                 await asyncio.sleep(1)
 
     async def talk(self) -> None:
