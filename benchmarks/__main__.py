@@ -98,6 +98,8 @@ def run(asked: Asked) -> int:
             try:
                 STAGES[name](here, asked.size)
             except FAULTS as fault:
+                if _ended_by:
+                    sys.exit(128 + _ended_by)
                 failed = True
                 here.results.unmeasured[f"the rest of {name}"] = str(fault) or type(fault).__name__
         print(table(here.results))
@@ -136,7 +138,13 @@ def _json(here: Bed) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_INDENT_2)
 
 
+_ended_by = 0
+"""The signal that ends this process. The exception it raises inside an event loop may come out as a fault."""
+
+
 def _end(number: int, frame: FrameType | None) -> NoReturn:
+    global _ended_by
+    _ended_by = number
     sys.exit(128 + number)
 
 
@@ -151,6 +159,8 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except FAULTS as fault:
+        if _ended_by:
+            sys.exit(128 + _ended_by)
         print(f"could not be measured: {fault}", file=sys.stderr)
         sys.exit(2)
 

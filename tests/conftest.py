@@ -10,6 +10,7 @@ from agents.providers import forget_specs
 from tests.network import only_this_machine
 from tests.people import alice, bob, charlie, other_workspace, vera, workspace
 from tests.services import chromium, postgres_url, redis_url
+from workspaces.audit import origin
 from workspaces.database import close_threads
 
 __all__ = [
@@ -24,6 +25,12 @@ __all__ = [
     "vera",
     "workspace",
 ]
+
+
+@pytest.fixture(autouse=True)
+def nobody_came_before() -> None:
+    """What is recorded names nobody of an earlier test."""
+    origin.nobody_came()
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from types import SimpleNamespace
 
 import pytest
 import redis
@@ -94,9 +95,6 @@ async def test_every_line_of_a_request_names_it(alice, written):
 async def test_a_frame_names_its_socket_and_conversation(written):
     bind_new(connection_id="socket-1")
 
-    class Frame:
-        conversation_id, run_id = "c-1", None
-
     class Socket(NexusConsumer):
         def __init__(self) -> None:
             self._rooms: set[str] = set()
@@ -107,7 +105,7 @@ async def test_a_frame_names_its_socket_and_conversation(written):
     async def handler(socket: object, frame: object) -> None:
         await in_database(log.info, "in the handler")
 
-    await Socket()._answer(handler, Frame(), None)
+    await Socket()._answer(handler, SimpleNamespace(conversation_id="c-1", run_id=None), None)
     assert written.of(connection_id="socket-1", conversation_id="c-1", event="in the handler")
     log.info("after")
     assert "conversation_id" not in written.of(event="after")[0]

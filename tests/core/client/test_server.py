@@ -141,7 +141,7 @@ async def test_it_loses_and_doubles_nothing_when_its_connections_are_cut(
         cuts = 0
         async for seq, _ in run.follow():
             seqs.append(seq)
-            if seq % 12 == 0:
+            if seq % 6 == 0:
                 cuts += proxy.cut() > 0
         assert cuts >= 3
         await check(client, run, seqs, model.text)

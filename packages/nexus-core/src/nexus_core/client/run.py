@@ -142,10 +142,11 @@ class RunHandle:
 
     async def continue_(self, *, client_id: str | None = None) -> RunHandle:
         """A new run that goes on where this one's answer was cut by its length. Raises `Conflict` for any other."""
+        answer_id = self.view.answer_id or self.answer_id
         accepted = await self._client.calls.one(
             Accepted,
             "POST",
-            f"/api/messages/{self.view.answer_id or self.answer_id}/continue",
+            f"/api/messages/{answer_id}/continue",
             idempotency_key=client_id or new_id(),
             repeatable=True,
         )
