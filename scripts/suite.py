@@ -149,7 +149,7 @@ def run_all(services: Services) -> list[Part]:
     parts = [run_javascript(env)]
     quick = ("-n", WORKERS, "--dist", "loadfile", "-q")
     parts.append(run_pytest("Python, embedded", env, *quick, "-m", "not e2e and not chaos", "tests"))
-    parts.append(run_pytest("whole product, in a browser", env, "-q", "tests/e2e"))
+    parts.append(run_pytest("whole product, in a browser", env, *quick, "tests/e2e"))
     parts.append(run_pytest("chaos, short form", env, "-q", "-m", "chaos", "tests/chaos"))
     postgres, redis = services.get("PostgreSQL"), services.get("Redis")
     if postgres and redis:

@@ -91,7 +91,7 @@ def same(page: Page, house: Server, conversation_id: str, *answers: str) -> None
     asked = [item["content"] for item in items if item["role"] == "user"]
     assert page.locator(f"{QUESTION} .md").all_inner_texts() == asked
     assert len(asked) == len(answers)
-    expect(page.locator("nexus-toast")).to_have_count(0)
+    expect(page.locator("nexus-toast .st.bad")).to_have_count(0)
     expect(page.locator(".banner")).to_have_count(0)
 
 
