@@ -214,9 +214,14 @@ DEFAULT_FROM_EMAIL = CONFIG.default_from_email
 STATIC_URL = "/static/"
 STATIC_ROOT = CONFIG.data_dir / "static"
 # What is built, and the client's modules for other pages to import; the rest of `static` is source.
+# (Before the first build there is no `dist`.)
 STATICFILES_DIRS = [
-    ("dist", BASE_DIR / "static" / "dist"),
-    ("nexus/client", BASE_DIR / "static" / "nexus" / "client"),
+    (name, folder)
+    for name, folder in (
+        ("dist", BASE_DIR / "static" / "dist"),
+        ("nexus/client", BASE_DIR / "static" / "nexus" / "client"),
+    )
+    if folder.is_dir()
 ]
 SERVESTATIC_USE_FINDERS = True
 SERVESTATIC_AUTOREFRESH = DEBUG

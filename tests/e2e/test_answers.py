@@ -171,7 +171,10 @@ def test_it_reads_back_where_the_reader_is(people, long_one):
     while page.locator(".earlier .btn").count():
         known = messages.count()
         page.evaluate(UP, 0)
-        page.wait_for_function("(n) => document.querySelectorAll('nexus-message').length > n", arg=known)
+        page.wait_for_function(
+            "(n) => document.querySelectorAll('nexus-message').length > n || !document.querySelector('.earlier .btn')",
+            arg=known,
+        )
     expect(messages).to_have_count(300)
     expect(messages.first).to_contain_text("Question 0")
     assert broken_rules(page) == []
