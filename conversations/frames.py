@@ -26,7 +26,7 @@ from .services.marks import mark_read
 from .services.run_cancel import run_cancel
 from .services.run_continue import run_continue
 from .services.run_resume import run_resume
-from .services.run_start import UNSET, run_start
+from .services.run_start import UNSET, Started, run_start
 from .threads import snapshot
 
 
@@ -185,16 +185,21 @@ async def cancel(socket: NexusConsumer, frame: RunId) -> dict[str, Any]:
     return {"type": "run.cancelled", "runId": str(run.pk), "status": run.status}
 
 
+def _watch(socket: NexusConsumer, started: Started) -> None:
+    """Whoever started a run sees it, also without having subscribed."""
+    room = conversation_room(started.conversation.pk)
+    if not socket.is_in(room):
+        socket.join(room)
+        socket.follow_after_answer(str(started.run.pk), 0)
+
+
 @client_frame("run.resume", RunResume, writes=True)
 async def resume(socket: NexusConsumer, frame: RunResume) -> dict[str, Any]:
     """With a `clientId` it may be sent again after a lost answer: the same run is accepted."""
     started = await in_database(
         run_resume, actor=socket.actor, run_id=frame.run_id, client_id=frame.client_id
     )
-    room = conversation_room(started.conversation.pk)
-    if not socket.is_in(room):
-        socket.join(room)
-        socket.follow_after_answer(str(started.run.pk), 0)
+    _watch(socket, started)
     return {
         "type": "run.accepted",
         "runId": str(started.run.pk),
@@ -212,10 +217,7 @@ async def go_on(socket: NexusConsumer, frame: Continue) -> dict[str, Any]:
     started = await in_database(
         run_continue, actor=socket.actor, message_id=frame.message_id, client_id=frame.client_id
     )
-    room = conversation_room(started.conversation.pk)
-    if not socket.is_in(room):
-        socket.join(room)
-        socket.follow_after_answer(str(started.run.pk), 0)
+    _watch(socket, started)
     return {
         "type": "run.accepted",
         "clientId": frame.client_id or None,

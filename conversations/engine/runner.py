@@ -21,16 +21,14 @@ from django.db import InterfaceError, InternalError, OperationalError
 from django.db.models import F
 
 from agents.services import build_agent
-from billing.meter import DbMeter, attempts_settle_orphans, attempts_total
+from billing.meter import DbMeter, attempts_settle_orphans
 from nexus_core.agent import AgentRequest, BaseAgent, run_agent
 from nexus_core.chunks import ContentChunk, ErrorChunk, MetadataChunk, ReasoningChunk, ToolCallChunk
 from nexus_core.context import ExecutionContext
 from nexus_core.defaults import default_ports
 from nexus_core.errors import NexusError, RunFenced
 from nexus_core.messages import Message
-from nexus_core.ports import Settled
 from nexus_core.tracing import RunSpan, run_span
-from nexus_core.usage import Cost, Usage
 from realtime.presence import agent_done, agent_working
 from workspaces.access import Actor, actor_for
 from workspaces.context import bind, bind_run
@@ -48,7 +46,8 @@ from ..services.run_claim import Claim, claim_given, run_claim
 from ..services.run_finish import Ending, run_end_unstarted, run_finish, started_chunk
 from ..tracing import carried
 from . import pace
-from .journal import DbJournal, FinalStep, fence
+from .ending import ending_of, with_all_spent
+from .journal import DbJournal, fence
 from .recorder import Recorder, Ticker
 from .titling import title_by_agent
 
@@ -420,66 +419,6 @@ def agent_window(agent: BaseAgent) -> dict[str, int]:
     if answer := getattr(agent, "max_tokens", None):
         out["answer_tokens"] = int(answer)
     return out
-
-
-def ending_of(
-    terminal: MetadataChunk, error: ErrorChunk | None, agent: BaseAgent, first_token_ms: int | None
-) -> Ending:
-    """The run's numbers from the loop's terminal chunk."""
-    fields = dict(terminal.fields)
-    usage = fields.pop("usage", None)
-    cost = fields.pop("costExact", None)
-    return Ending(
-        status=terminal.status,
-        usage=usage if isinstance(usage, Usage) else usage_of(fields),
-        cost=cost if isinstance(cost, Cost) else cost_of(fields),
-        fields={
-            name: value
-            for name, value in fields.items()
-            if name
-            not in ("tokenUsage", "cost", "durationMs", "stopReason", "confidence", "estimated", "messageId")
-        },
-        provider=str(fields.get("provider") or ""),
-        model=str(fields.get("model") or ""),
-        stop_reason=str(fields.get("stopReason") or ""),
-        error_code=error.code if error is not None and terminal.status == "failed" else "",
-        error_message=error.message if error is not None and terminal.status == "failed" else "",
-        confidence=fields.get("confidence"),
-        first_token_ms=first_token_ms,
-    )
-
-
-def with_all_spent(run: Run, ending: Ending, final: FinalStep | None) -> Ending:
-    """The ending with what every owner of the run spent: the loop knows only its own requests and the
-    completed steps, and requests that were lost with their owner are charged too."""
-    spent = attempts_total(run.pk)
-    if final is not None:  # settled with the end itself
-        spent = Settled(spent.usage + final.settled.usage, spent.cost + final.settled.cost)
-    return replace(ending, usage=spent.usage, cost=spent.cost)
-
-
-def usage_of(fields: dict[str, Any]) -> Usage:
-    told = fields.get("tokenUsage") or {}
-    return Usage(
-        input=told.get("input", 0),
-        output=told.get("output", 0),
-        cache_read=told.get("cacheRead", 0),
-        cache_write_5m=told.get("cacheWrite", 0),
-        reasoning=told.get("reasoning", 0),
-        estimated=bool(fields.get("estimated", False)),
-    )
-
-
-def cost_of(fields: dict[str, Any]) -> Cost:
-    from decimal import Decimal
-
-    told = fields.get("cost") or {}
-
-    def pico(name: str) -> int | None:
-        value = told.get(name, "0")
-        return None if value is None else int(Decimal(value).scaleb(12))
-
-    return Cost(pico("input"), pico("output"))
 
 
 def since(run: Run) -> int:
