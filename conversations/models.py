@@ -92,10 +92,15 @@ class ConversationMark(models.Model):
 
 
 class ConversationShare(models.Model):
-    """A person a `shared` conversation is open to, beside its creator."""
+    """A person a `shared` conversation is open to, beside its creator. In other conversations it means nothing."""
+
+    class Right(models.TextChoices):
+        VIEW = "view"
+        WRITE = "write"
 
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="shares")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    right = models.CharField(max_length=8, choices=Right, default=Right.WRITE, db_default=Right.WRITE)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["conversation", "user"], name="one_share_per_person")]
@@ -128,6 +133,12 @@ class Message(models.Model):
     parts = models.JSONField(default=list)
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    author_name = models.CharField(
+        max_length=150,
+        null=True,  # not empty: SQLite adds a column that may be null without writing the table anew
+        blank=True,
+        help_text="Of an imported message of somebody else: who the file says wrote it.",
     )
     agent_slug = models.CharField(max_length=64, blank=True)
     run_id = models.UUIDField(null=True, blank=True, db_index=True)
@@ -416,3 +427,7 @@ class Task(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+
+from .sharing_models import ConversationImport as ConversationImport  # noqa: E402  (Django looks for models here)
+from .sharing_models import ShareLink as ShareLink  # noqa: E402

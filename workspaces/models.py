@@ -75,6 +75,11 @@ class Workspace(models.Model):
         default=True,
         help_text="Members may use provider keys of their own; theirs come before the workspace's.",
     )
+    allow_share_links = models.BooleanField(
+        default=True,
+        db_default=True,
+        help_text="Members may make read-only links that open without an account. Off: none of them works.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     deleted_at = models.DateTimeField(
         null=True, blank=True, help_text="Set: nobody gets in. Empty it again to bring the workspace back."
