@@ -202,3 +202,61 @@ class Attempt(models.Model):
             + self.tokens_cache_write_1h
             + self.tokens_reasoning
         )
+
+
+class UsageHour(models.Model):
+    """The sums of all attempts of one hour that share every key below: what the dashboard adds up instead of them.
+
+    Derived, exact and disposable: written by `billing.sealing` for hours that are over, before the workspace's
+    `UsageSeal.until`, and made again when one of their attempts is changed. Times are kept one by one
+    (milliseconds, parted by spaces), so that percentiles over any rows are those of the attempts.
+    """
+
+    workspace_id = models.UUIDField()
+    hour = models.DateTimeField(help_text="Its beginning, a whole hour of UTC.")
+    user_id = models.UUIDField(null=True)
+    agent_slug = models.CharField(max_length=64)
+    conversation_id = models.UUIDField(null=True)
+    provider = models.CharField(max_length=64)
+    model = models.CharField(max_length=160)
+    purpose = models.CharField(max_length=8)
+    price_id = models.UUIDField(null=True, help_text="Empty: none of these attempts has a cost.")
+
+    requests = models.PositiveIntegerField()
+    errors = models.PositiveIntegerField()
+    estimated = models.PositiveIntegerField()
+    unpriced = models.PositiveIntegerField()
+    priced = models.PositiveIntegerField()
+    retries = models.PositiveIntegerField()
+    fallbacks = models.PositiveIntegerField()
+    lost = models.PositiveIntegerField()
+    tokens_input = models.BigIntegerField()
+    tokens_output = models.BigIntegerField()
+    tokens_cache_read = models.BigIntegerField()
+    tokens_cache_write_5m = models.BigIntegerField()
+    tokens_cache_write_1h = models.BigIntegerField()
+    tokens_reasoning = models.BigIntegerField()
+    cost_input = models.BigIntegerField()
+    cost_output = models.BigIntegerField()
+    cost_total = models.BigIntegerField()
+    first_tokens = models.TextField()
+    durations = models.TextField()
+
+    class Meta:
+        verbose_name = "hour of usage"
+        indexes = [models.Index(fields=["workspace_id", "hour"], name="usage_hour_in_order")]
+
+    def __str__(self) -> str:
+        return f"{self.hour:%Y-%m-%d %H}h {self.agent_slug} {self.model}"
+
+
+class UsageSeal(models.Model):
+    """Until when a workspace's hours are added up. A trigger draws it back where an older attempt is written."""
+
+    workspace_id = models.UUIDField(primary_key=True)
+    until = models.DateTimeField(
+        help_text="A whole hour; what begins here or later is read from the attempts."
+    )
+
+    def __str__(self) -> str:
+        return f"until {self.until:%Y-%m-%d %H}h"
