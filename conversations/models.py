@@ -312,6 +312,11 @@ class Run(models.Model):
                 condition=Q(status__in=["complete", "cancelled", "failed"], packed_at=None),
                 name="run_to_pack",
             ),
+            models.Index(
+                fields=["workspace", "created_at"],
+                condition=Q(epoch__gt=1) | Q(resumed_from__isnull=False),
+                name="run_recovered",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -404,7 +409,14 @@ class ToolCall(models.Model):
 
     class Meta:
         ordering = ["created_at", "step", "position"]
-        indexes = [models.Index(fields=["conversation", "created_at"], name="tool_call_by_conversation")]
+        indexes = [
+            models.Index(fields=["conversation", "created_at"], name="tool_call_by_conversation"),
+            # All that the usage page asks of a call, so that it reads no inputs and results.
+            models.Index(
+                fields=["created_at", "tool_name", "status", "duration_ms", "conversation"],
+                name="tool_call_times",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.tool_name} {self.status}"

