@@ -13,7 +13,7 @@ from realtime.activity import activity_record
 from realtime.bulletin import publish_soon
 from realtime.frames import Frame, make_frame
 from realtime.publish import publish
-from realtime.rooms import conversation_room, user_room, workspace_room
+from realtime.rooms import conversation_room, member_room, workspace_room
 
 from .models import Conversation, Message, MessageFeedback, Run
 from .wire import conversation_wire, feedback_wire, message_wire, run_wire
@@ -29,7 +29,8 @@ def _list_rooms(conversation: Conversation) -> list[str]:
     people = {conversation.created_by_id}
     if conversation.visibility == Conversation.Visibility.SHARED:
         people |= set(conversation.shares.values_list("user_id", flat=True))
-    return [user_room(person) for person in people if person is not None]
+    # Only where they are in this workspace: a token of another one, or who has left, learns no title.
+    return [member_room(conversation.workspace_id, person) for person in people if person is not None]
 
 
 def announce_conversation(conversation: Conversation, *, live: str | None = None) -> None:
@@ -43,9 +44,9 @@ def announce_conversation(conversation: Conversation, *, live: str | None = None
         )
 
 
-def announce_read(user_id: UUID, mark: dict[str, Any]) -> None:
+def announce_read(workspace_id: UUID, user_id: UUID, mark: dict[str, Any]) -> None:
     """`conversation.read`, to all tabs and devices of the person whose mark it is."""
-    publish(user_room(user_id), make_frame("conversation.read", **mark))
+    publish(member_room(workspace_id, user_id), make_frame("conversation.read", **mark))
 
 
 def message_frame(message: Message) -> Frame:
@@ -56,10 +57,12 @@ def message_frame(message: Message) -> Frame:
     return make_frame("message.created", conversationId=str(message.conversation_id), message=wire)
 
 
-def announce_feedback(user_id: UUID, message: Message, feedback: MessageFeedback | None) -> None:
+def announce_feedback(
+    workspace_id: UUID, user_id: UUID, message: Message, feedback: MessageFeedback | None
+) -> None:
     """To this person's other tabs and devices; what one thinks of an answer is nobody else's."""
     publish(
-        user_room(user_id),
+        member_room(workspace_id, user_id),
         make_frame(
             "message.feedback",
             conversationId=str(message.conversation_id),
@@ -114,7 +117,7 @@ def announce_finished(conversation: Conversation, run: Run, answer: Message, ter
     )
     announce_conversation(conversation)
     if run.requested_by_id is not None:
-        publish(user_room(run.requested_by_id), ended_frame(run, wire["durationMs"]))
+        publish(member_room(run.workspace_id, run.requested_by_id), ended_frame(run, wire["durationMs"]))
     used = {
         "runId": wire["runId"],
         "agentId": run.agent_slug,
@@ -128,8 +131,7 @@ def announce_finished(conversation: Conversation, run: Run, answer: Message, ter
 
 
 def ended_frame(run: Run, duration_ms: int | None) -> Frame:
-    """`run.ended`, to the person who asked, wherever they are: ids and numbers, no words. A person's room spans
-    workspaces, and they may have left this one meanwhile."""
+    """`run.ended`, to the person who asked, wherever they are in the workspace: ids and numbers, no words."""
     return make_frame(
         "run.ended",
         runId=str(run.pk),

@@ -57,7 +57,7 @@ SERVER_FRAMES = {
     ),
     "run.ended": (
         "a run of one's own came to its end: `runId`, `conversationId`, `workspaceId`, `agentId`, `status`, `durationMs`; "
-        "to the person who asked, wherever they are"
+        "to the person who asked, wherever they are in the workspace"
     ),
     "presence.changed": "who is here: `users`, the whole list, at most one a second; to the workspace",
     "cursor.moved": "`userId`, `name`, `typing`, `cursor`, `selection`; to those subscribed, some a second at most",

@@ -19,7 +19,7 @@ from django.db.models import Q
 from pydantic import Field
 
 from nexus_core.jsonsafe import json_safe
-from workspaces.access import Actor, Invalid
+from workspaces.access import READ_ONLY_SCOPE, Actor, Forbidden, Invalid
 from workspaces.database import in_database
 from workspaces.models import User
 from workspaces.statements import Table
@@ -176,6 +176,8 @@ async def broadcast(socket: NexusConsumer, frame: ActivityBroadcast) -> None:
 @client_frame("suggestion.clicked", SuggestionClicked)
 async def suggestion_clicked(socket: NexusConsumer, frame: SuggestionClicked) -> None:
     """Counted, shown to nobody."""
+    if READ_ONLY_SCOPE in socket.actor.scopes:
+        raise Forbidden("Read-only tokens can read along, but not change anything.")
     await in_database(
         _record, socket.actor, "suggestion-clicked", {"suggestion": str(json_safe(frame.suggestion))}
     )

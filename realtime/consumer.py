@@ -36,7 +36,7 @@ from .line import Line
 from .lookout import lookout
 from .outbox import Outbox
 from .rights import watch
-from .rooms import conversation_of_room, user_room, workspace_room
+from .rooms import conversation_of_room, member_room, user_room, workspace_room
 from .wire import Wire
 
 __all__ = ["NexusConsumer", "close_sockets", "register_log_reader", "sockets"]
@@ -141,6 +141,7 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
             )
         )
         self.join(workspace_room(self.actor.workspace_id))
+        self.join(member_room(self.actor.workspace_id, self.actor.user_id))
         self.join(user_room(self.actor.user_id))
         sockets().add(self)
         watch().add(self)

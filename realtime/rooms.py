@@ -21,8 +21,13 @@ def conversation_of_room(room: str) -> UUID | None:
     return UUID(name) if kind == "conversation" else None
 
 
+def member_room(workspace_id: UUID | str, user_id: UUID | str) -> str:
+    """The sockets that one person has in one workspace: what is told to them alone."""
+    return f"member.{_plain(workspace_id)}.{_plain(user_id)}"
+
+
 def user_room(user_id: UUID | str) -> str:
-    """All sockets of one person."""
+    """All sockets of one person, in every workspace: for the doorbell of their rights, never for news."""
     return f"user.{_plain(user_id)}"
 
 

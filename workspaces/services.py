@@ -10,11 +10,14 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import available_timezones
 
+from django.contrib.auth import HASH_SESSION_KEY
 from django.contrib.auth.password_validation import validate_password
+from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 from django.utils.text import slugify
 
 from .access import Actor, Forbidden, Invalid, NotFound, Unauthorized, actor_for, require_admin
@@ -290,7 +293,17 @@ def ticket_redeem(*, ticket: str) -> Actor:
     row = SocketTicket.objects.select_related("user", "workspace", "token").get(digest=key)
     if row.token is not None and not row.token.is_usable:
         raise Unauthorized("The token that asked for this ticket is expired or revoked.")
+    if row.session_key and not _session_stands(row.session_key, row.user):
+        raise Unauthorized("The session that asked for this ticket has ended.")
     return actor_for(row.user, row.workspace.slug, token=row.token, session_key=row.session_key)
+
+
+def _session_stands(key: str, user: User) -> bool:
+    """Neither logged out nor expired, and made with the password of now."""
+    session = Session.objects.filter(pk=key, expire_date__gt=timezone.now()).first()
+    return session is not None and constant_time_compare(
+        session.get_decoded().get(HASH_SESSION_KEY, ""), user.get_session_auth_hash()
+    )
 
 
 # --- provider keys ---

@@ -120,7 +120,9 @@ def _may_read(actor: Actor, run_id: UUID) -> bool:
             return False
     elif actor.session_key:
         alive = Session.objects.filter(pk=actor.session_key, expire_date__gt=timezone.now())
-        if not alive.exists():
+        # A new password ends the sessions that know the old one, before their rows go.
+        same = members.filter(user__password=actor.user.password)
+        if not (alive.exists() and same.exists()):
             return False
     access_run(actor, run_id)
     return True

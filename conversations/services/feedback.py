@@ -35,7 +35,7 @@ def feedback_give(*, actor: Actor, message_id: UUID | str, rating: str, comment:
             user_id=actor.user_id,
             defaults={"rating": rating, "comment": comment, "updated_at": timezone.now()},
         )
-        transaction.on_commit(lambda: announce_feedback(actor.user_id, message, feedback))
+        transaction.on_commit(lambda: announce_feedback(actor.workspace_id, actor.user_id, message, feedback))
     return feedback
 
 
@@ -45,7 +45,7 @@ def feedback_withdraw(*, actor: Actor, message_id: UUID | str) -> None:
         message = _answer(actor, message_id)
         gone, _ = MessageFeedback.objects.filter(message=message, user_id=actor.user_id).delete()
         if gone:
-            transaction.on_commit(lambda: announce_feedback(actor.user_id, message, None))
+            transaction.on_commit(lambda: announce_feedback(actor.workspace_id, actor.user_id, message, None))
 
 
 def _answer(actor: Actor, message_id: UUID | str) -> Message:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from workspaces.access import Actor
 
-from ..access import access_conversation
+from ..access import access_conversation, require_mark
 from ..events import announce_read
 from ..models import ConversationMark, Message
 from ..selectors import annotated
@@ -20,9 +20,11 @@ from ..wire import instant
 
 def mark_read(*, actor: Actor, conversation_id: UUID | str, number: int | None = None) -> dict[str, Any]:
     """This person has seen the messages up to that number; without one, all there are. Viewers too: it is
-    their own mark. Gives `{conversationId, unread, lastReadAt}`. Raises NotFound."""
+    their own mark. Gives `{conversationId, unread, lastReadAt}`. Raises NotFound, and
+    Forbidden for a read-only token."""
     with transaction.atomic():
         conversation = access_conversation(actor, conversation_id)
+        require_mark(actor)
         newest = (
             Message.objects.filter(conversation=conversation).aggregate(newest=Max("number"))["newest"] or 0
         )
@@ -45,5 +47,5 @@ def mark_read(*, actor: Actor, conversation_id: UUID | str, number: int | None =
             "lastReadAt": instant(row.read_at),  # type: ignore[attr-defined]
         }
         if moved:
-            transaction.on_commit(lambda: announce_read(actor.user_id, mark))
+            transaction.on_commit(lambda: announce_read(actor.workspace_id, actor.user_id, mark))
     return mark

@@ -22,7 +22,7 @@ from nexus_core.errors import NexusError
 from workspaces.access import Actor, NotFound
 from workspaces.failpoints import failpoint
 
-from ..access import access_conversation, access_message, as_uuid, require_write
+from ..access import access_conversation, access_message, as_uuid, readable, require_write
 from ..engine import port
 from ..events import announce_asked, record_asked
 from ..models import Conversation, Message, Run, Upload
@@ -335,8 +335,8 @@ def earlier_start(actor: Actor, client_id: str, body: str) -> Started | None:
         .filter(workspace_id=actor.workspace_id, requested_by_id=actor.user_id, client_id=client_id)
         .first()
     )
-    if run is None:
-        return None
+    if run is None or not readable(actor).filter(pk=run.conversation_id).exists():
+        return None  # also one that was closed to this person since
     if run.body_hash != body:
         raise IdempotencyConflict(
             "This clientId was used for another message. Use a new one for each message."
