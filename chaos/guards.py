@@ -90,41 +90,25 @@ GUARDS: tuple[Guard, ...] = (
         ),
     ),
     Guard(
-        "epoch, journal and end",
+        # Chaos alone does not show this one: the log's writer finds the lost lease first, nearly always.
+        "epoch, journal",
         (
             Cut(
                 JOURNAL, "WHERE id = %s AND epoch = %s AND status", "WHERE id = %s AND epoch >= %s AND status"
             ),
+        ),
+        (("pytest", "tests/conversations/test_fences.py", "-k", "tools_result"),),
+    ),
+    Guard(
+        "epoch, end",
+        (
             Cut(
                 "conversations/services/statements.py",
                 "WHERE id = %s AND epoch = %s AND status",
                 "WHERE id = %s AND epoch >= %s AND status",
             ),
         ),
-        (
-            (
-                "chaos",
-                "--topology",
-                "scaled",
-                "--fault",
-                "worker_stop_at_point",
-                "--point",
-                "before_tool",
-                "--trials",
-                "4",
-            ),
-            (
-                "chaos",
-                "--topology",
-                "scaled",
-                "--fault",
-                "worker_stop_at_point",
-                "--point",
-                "before_finish",
-                "--trials",
-                "4",
-            ),
-        ),
+        (("pytest", "tests/conversations/test_fences.py", "-k", "end_a_run"),),
     ),
     Guard(
         "tool journal",
