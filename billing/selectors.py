@@ -42,6 +42,11 @@ def register_conversation_names(namer: Namer) -> None:
     _name_conversations[:] = [namer]
 
 
+def conversation_names(actor: Actor, ids: Iterable[UUID]) -> dict[UUID, str]:
+    """Titles of those conversations that the actor may read."""
+    return dict(_name_conversations[0](actor, list(ids))) if _name_conversations else {}
+
+
 def zone_of(user: User) -> ZoneInfo:
     """The person's time zone; UTC where they named none that exists."""
     try:
@@ -315,6 +320,6 @@ def _names(actor: Actor, group_by: str, groups: list[Any]) -> dict[Any, str]:
         case "user":
             return {user.pk: user.display_name for user in User.objects.filter(pk__in=known)}
         case "conversation":
-            return dict(_name_conversations[0](actor, known)) if _name_conversations else {}
+            return dict(conversation_names(actor, known))
         case _:
             return {group: _key(group) or "" for group in known}

@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, settings
 from limits import parse
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from billing.models import Attempt
 from conversations.api import invoke
 from conversations.models import ToolCall
 from conversations.services.files import upload_create
@@ -75,7 +76,8 @@ def test_it_has_the_addresses_of_the_protocol():
         GET /api/conversations/{}/messages | GET /api/conversations/{}/export | GET /api/conversations/{}/tool-calls
         GET /api/messages/{}/tool-calls | GET /api/tool-calls/{} | GET /api/search | GET /api/presence
         GET /api/activities | GET /api/usage | GET /api/usage/export.csv | POST /api/ws-ticket | POST /api/files
-        DELETE /api/tokens/{}
+        DELETE /api/tokens/{} | GET /api/usage/overview | GET /api/usage/latencies | GET /api/usage/reliability
+        GET /api/usage/attempts | GET /api/usage/attempts/{} | GET /api/usage/export.json
     """
     assert {name.strip() for name in re.split(r"[|\n]", wanted) if name.strip()} <= paths
 
@@ -129,6 +131,9 @@ def prepared(
         "token_id": other.row.pk,
         "user_id": person("mona", alice.workspace, Role.MEMBER).user_id,
         "invitation_id": invitation_create(actor=alice).row.pk,
+        "attempt_id": Attempt.objects.create(
+            workspace_id=alice.workspace_id, provider="p", model="m", reserved_at=started.run.created_at
+        ).pk,
     }
     return Prepared(
         {"Authorization": f"Bearer {made.text}"}, {name: str(value) for name, value in ids.items()}

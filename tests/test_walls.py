@@ -13,6 +13,7 @@ import pytest
 from django.http import HttpResponse
 from django.test import AsyncClient
 
+from billing.models import Attempt
 from conversations.database import in_database
 from conversations.models import ToolCall, Upload
 from conversations.services.conversations import conversation_create, conversation_delete
@@ -100,6 +101,9 @@ def build(alice: Actor) -> dict[str, str]:
         "file_id": file.pk,
         "token_id": token.row.pk,
         "invitation_id": invitation.row.pk,
+        "attempt_id": Attempt.objects.create(
+            workspace_id=alice.workspace_id, provider="p", model="m", reserved_at=started.run.created_at
+        ).pk,
         "user_id": person("mona", alice.workspace, Role.MEMBER).user_id,
         "agent_id": "demo-agent",
         "provider": "openai",
