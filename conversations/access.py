@@ -1,7 +1,8 @@
 """Who may see and do what with conversations, and the only way to fetch one for a person.
 
 A thing that is not there, is deleted, belongs to another workspace or is private to
-somebody else is `NotFound`, all alike. A viewer may watch; writing is `Forbidden`.
+somebody else is `NotFound`, all alike. A viewer of the workspace, and whom a conversation is
+shared with to read along, may watch; writing is `Forbidden`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,23 @@ def readable(actor: Actor) -> QuerySet[Conversation]:
     """The conversations this person may read in this workspace."""
     shared = ConversationShare.objects.filter(conversation=OuterRef("pk"), user_id=actor.user_id)
     return Conversation.objects.filter(
-        Q(visibility=Conversation.Visibility.WORKSPACE) | Q(created_by_id=actor.user_id) | Exists(shared),
+        Q(visibility=Conversation.Visibility.WORKSPACE)
+        | Q(created_by_id=actor.user_id)
+        | Q(Exists(shared), visibility=Conversation.Visibility.SHARED),
+        workspace_id=actor.workspace_id,
+        deleted_at=None,
+    )
+
+
+def writable(actor: Actor) -> QuerySet[Conversation]:
+    """Those of them that this person may write in, if their role lets them write at all."""
+    given = ConversationShare.objects.filter(
+        conversation=OuterRef("pk"), user_id=actor.user_id, right=ConversationShare.Right.WRITE
+    )
+    return Conversation.objects.filter(
+        Q(visibility=Conversation.Visibility.WORKSPACE)
+        | Q(created_by_id=actor.user_id)
+        | Q(Exists(given), visibility=Conversation.Visibility.SHARED),
         workspace_id=actor.workspace_id,
         deleted_at=None,
     )
@@ -43,6 +60,23 @@ def require_write(actor: Actor) -> None:
         )
 
 
+def may_write(actor: Actor, conversation: Conversation) -> bool:
+    """Whether somebody who may read it may write there: not where it is shared with them to read along."""
+    if not actor.can_write:
+        return False
+    # Only of one that is shared by name it is asked.
+    shared = conversation.visibility == Conversation.Visibility.SHARED
+    return not shared or writable(actor).filter(pk=conversation.pk).exists()
+
+
+def require_write_in(actor: Actor, conversation: Conversation) -> None:
+    require_write(actor)
+    if not may_write(actor, conversation):
+        raise Forbidden(
+            "This conversation is shared with you to read along. Ask the person who began it for the right to write."
+        )
+
+
 def require_mark(actor: Actor) -> None:
     """For a person's own marks, which change nothing for others: viewers may, read-only tokens may not."""
     if READ_ONLY_SCOPE in actor.scopes:
@@ -54,7 +88,7 @@ def access_conversation(actor: Actor, conversation_id: UUID | str, *, write: boo
     if found is None:
         raise NotFound()
     if write:
-        require_write(actor)
+        require_write_in(actor, found)
     return found
 
 
@@ -67,7 +101,7 @@ def access_run(actor: Actor, run_id: UUID | str, *, write: bool = False) -> Run:
     if found is None:
         raise NotFound()
     if write:
-        require_write(actor)
+        require_write_in(actor, found.conversation)
     return found
 
 
@@ -80,7 +114,7 @@ def access_message(actor: Actor, message_id: UUID | str, *, write: bool = False)
     if found is None:
         raise NotFound()
     if write:
-        require_write(actor)
+        require_write_in(actor, found.conversation)
     return found
 
 

@@ -67,6 +67,8 @@ class Exported:
     def who(self, message: Message) -> str:
         if message.author is not None:
             return message.author.display_name
+        if message.author_name:
+            return message.author_name
         return self.agents.get(message.agent_slug, message.agent_slug) or message.role.capitalize()
 
     def turns(self) -> list[ExportedTurn]:

@@ -134,7 +134,7 @@ class Message(models.Model):
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
     )
-    author_name = models.CharField(
+    author_name = models.CharField(  # noqa: DJ001
         max_length=150,
         null=True,  # not empty: SQLite adds a column that may be null without writing the table anew
         blank=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from . import audit_page, member_pages, pages
+from . import audit_page, member_pages, pages, shared_page
 
 urlpatterns = [
     path("", pages.home, name="home"),
@@ -14,4 +14,6 @@ urlpatterns = [
     path("usage/", pages.usage, name="usage"),
     path("members/", member_pages.members, name="members"),
     path("settings/", pages.settings_page, name="settings"),
+    path("s/<str:text>/", shared_page.shared, name="shared"),
+    path("s/<str:text>/files/<uuid:file_id>", shared_page.shared_file, name="shared-file"),
 ]

@@ -88,7 +88,7 @@ def search_messages(actor: Actor, query: str, limit: int = 50, offset: int = 0) 
             "messageId": str(row.pk),
             "role": row.role,
             "agentId": row.agent_slug or None,
-            "author": row.author.display_name if row.author else None,
+            "author": row.author.display_name if row.author else row.author_name,
             "snippet": snippet_of(row.content, terms),
             "createdAt": instant(row.created_at),
         }

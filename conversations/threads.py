@@ -29,6 +29,7 @@ from .selectors import (
     runs_of_messages,
     unfinished_runs,
 )
+from .sharing import rights_wire
 from .wire import feedback_wire, instant, message_wire, run_wire
 
 THREAD_LENGTH = 60
@@ -57,7 +58,9 @@ def snapshot(actor: Actor, conversation_id: UUID | str, *, before: UUID | str | 
     conversation = access_conversation(actor, conversation_id)
     row = annotated(actor).get(pk=conversation.pk)
     return {
-        "conversation": conversation_annotated_wire(row) | {"forkedFrom": origin_of(actor, conversation)},
+        "conversation": conversation_annotated_wire(row)
+        | {"forkedFrom": origin_of(actor, conversation)}
+        | rights_wire(actor, conversation),
         **thread_part(actor, conversation, before=before),
         "totals": totals_of(conversation.pk),
         "members": members_of(actor, conversation),

@@ -46,8 +46,16 @@ def conversation_wire(conversation: Conversation, *, live: str | None = None) ->
     }
 
 
+def author_wire(message: Message) -> Wire | None:
+    """A person here (`id`, `name`), one whom an imported file names (`name` alone), or an agent (`agentId`)."""
+    if message.author is not None:
+        return person_wire(message.author)
+    if message.author_name:
+        return {"id": None, "name": message.author_name}
+    return {"agentId": message.agent_slug} if message.agent_slug else None
+
+
 def message_wire(message: Message) -> Wire:
-    author = message.author
     return {
         "id": str(message.pk),
         "conversationId": str(message.conversation_id),
@@ -58,9 +66,7 @@ def message_wire(message: Message) -> Wire:
         "content": message.content,
         "parts": message.parts,
         "runId": str(message.run_id) if message.run_id else None,
-        "author": person_wire(author)
-        if author
-        else ({"agentId": message.agent_slug} if message.agent_slug else None),
+        "author": author_wire(message),
         "agentId": message.agent_slug or None,
         "superseded": message.superseded,
         "continues": str(message.continues_id) if message.continues_id else None,

@@ -37,7 +37,7 @@ SERVER_FRAMES = {
         "of a long one the newest part: `earlier {before, count}` leads to `GET …/thread?before=`, `totals` counts all its runs; "
         "then the missing chunks of its runs, then what is new"
     ),
-    "unsubscribed": "answer to `unsubscribe`",
+    "unsubscribed": "answer to `unsubscribe`; unasked where the conversation was closed to this person",
     "run.accepted": (
         "answer to `run.start`, `run.resume` and `run.continue`: `clientId`, `runId`, `conversationId`, `messageId`, `answerId`, `status`"
     ),
@@ -52,6 +52,10 @@ SERVER_FRAMES = {
     "run.finished": "it ended: `runId`, `status`, `tokenUsage`, `cost`, `run`",
     "tool_call.updated": "a tool call changed: `runId`, `conversationId` and the data of the `tool_call` chunk",
     "conversation.updated": "title, status or counts changed: `conversation`; to everyone in whose list it stands",
+    "conversation.access": (
+        "what one may do in a conversation changed: `conversationId`, `right` (`write`, `view`, or null: it is closed to you "
+        "now), where it was shared by name `title` and `by`; to that person alone"
+    ),
     "conversation.read": (
         "answer to `conversation.read`, and to all tabs and devices of that person: `conversationId`, `unread`, `lastReadAt`"
     ),

@@ -12,7 +12,7 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-SECRETS = ("/join/", "/accounts/password/reset/key/")
+SECRETS = ("/join/", "/s/", "/accounts/password/reset/key/")
 """What stands behind these in a path opens something: it is in no line."""
 PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 SOCKET_LINES = {"connected": "socket opened", "rejected": "socket refused", "disconnected": "socket closed"}

@@ -124,8 +124,22 @@ def _only_mine(request: HttpRequest, person: User | None) -> bool:
 @admin.register(Workspace)
 class WorkspaceAdmin(Scoped, admin.ModelAdmin):  # type: ignore[type-arg]
     workspace_path = "pk"
-    list_display = ["name", "slug", "plan", "members", "allow_personal_keys", "created_at", "deleted_at"]
-    list_filter = ["plan", "allow_personal_keys", ("deleted_at", admin.EmptyFieldListFilter)]
+    list_display = [
+        "name",
+        "slug",
+        "plan",
+        "members",
+        "allow_personal_keys",
+        "allow_share_links",
+        "created_at",
+        "deleted_at",
+    ]
+    list_filter = [
+        "plan",
+        "allow_personal_keys",
+        "allow_share_links",
+        ("deleted_at", admin.EmptyFieldListFilter),
+    ]
     ordering = ["name"]
     search_fields = ["name", "slug"]
     readonly_fields = ["created_at"]

@@ -22,7 +22,7 @@ from .instruments import rate_limited
 
 log = logging.getLogger(__name__)
 
-Limit = Literal["requests", "runs", "tickets", "exports", "doors", "invitations", "workspaces"]
+Limit = Literal["requests", "runs", "tickets", "exports", "doors", "invitations", "workspaces", "links"]
 
 LIMITS: dict[Limit, RateLimitItem] = {
     "requests": parse("1200/minute"),
@@ -31,9 +31,11 @@ LIMITS: dict[Limit, RateLimitItem] = {
     "exports": parse("30/minute"),
     "doors": parse("60/minute"),
     "invitations": parse("60/hour"),
+    "links": parse("240/minute"),
     "workspaces": parse("20/hour"),
 }
-"""What a person may do; `doors` counts wrong credentials per address. A hundred runs at once pass."""
+"""What a person may do; `doors` counts wrong credentials per address, `links` what is
+opened without an account, per address. A hundred runs at once pass."""
 
 
 @lru_cache(maxsize=4)

@@ -216,6 +216,7 @@ def workspace_change(request: HttpRequest, actor: Actor) -> HttpResponse:
         actor=actor,
         name=request.POST.get("name"),
         allow_personal_keys=request.POST.get("allow_personal_keys") == "on",
+        allow_share_links=request.POST.get("allow_share_links") == "on",
     )
     messages.success(request, "Saved.")
     return redirect("members")

@@ -137,9 +137,13 @@ async def workspace(request: ApiRequest) -> HttpResponse:
 
 @router.patch("/workspaces/current", response=schemas.Workspace, summary="Change the workspace")
 async def workspace_change(request: ApiRequest, body: schemas.WorkspaceFields) -> HttpResponse:
-    """Its name, and whether members may use provider keys of their own. Admins and owners."""
+    """Its name, whether members may use provider keys of their own, and whether links to the outside work. Admins and owners."""
     changed = await in_database(
-        workspace_update, actor=request.auth, name=body.name, allow_personal_keys=body.allow_personal_keys
+        workspace_update,
+        actor=request.auth,
+        name=body.name,
+        allow_personal_keys=body.allow_personal_keys,
+        allow_share_links=body.allow_share_links,
     )
     return answer(workspace_full_wire(changed, request.auth.role))
 
@@ -185,5 +189,6 @@ def workspace_full_wire(workspace: Workspace, role: str) -> dict[str, Any]:
         **workspace_wire(workspace),
         "role": role,
         "allowPersonalKeys": workspace.allow_personal_keys,
+        "allowShareLinks": workspace.allow_share_links,
         "createdAt": instant(workspace.created_at),
     }

@@ -102,6 +102,7 @@ class InvitationFields(Wire):
 class Workspace(WorkspaceRef):
     role: Role
     allow_personal_keys: bool
+    allow_share_links: bool
     created_at: datetime
 
 
@@ -119,6 +120,7 @@ class WorkspaceFields(Wire):
 
     name: str | None = Field(default=None, min_length=1, max_length=150)
     allow_personal_keys: StrictBool | None = None
+    allow_share_links: StrictBool | None = None
 
 
 class Token(Wire):

@@ -1,4 +1,4 @@
-"""Tokens, tickets and invitations as text: how they are made and how they are kept (as SHA-256 only)."""
+"""Tokens, tickets, invitations and links as text: how they are made and how they are kept (as SHA-256 only)."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ def new_ticket() -> str:
 
 
 def new_invitation() -> str:
+    """256 random bits, in characters that an address may have."""
+    return secrets.token_urlsafe(32)
+
+
+def new_share() -> str:
     """256 random bits, in characters that an address may have."""
     return secrets.token_urlsafe(32)
 

@@ -65,19 +65,30 @@ def workspace_create_by(*, user: User, name: str) -> Workspace:
 
 @transaction.atomic
 def workspace_update(
-    *, actor: Actor, name: str | None = None, allow_personal_keys: bool | None = None
+    *,
+    actor: Actor,
+    name: str | None = None,
+    allow_personal_keys: bool | None = None,
+    allow_share_links: bool | None = None,
 ) -> Workspace:
-    """Another name, or another rule about personal keys. Admins and owners; what is None stays."""
+    """Another name, or another rule about personal keys or links to the outside. Admins and owners; what is None stays."""
     require_admin(actor)
     workspace = Workspace.objects.select_for_update(no_key=True).get(pk=actor.workspace_id)
     changed: list[str] = []
-    before = {"name": workspace.name, "allow_personal_keys": workspace.allow_personal_keys}
+    before = {
+        "name": workspace.name,
+        "allow_personal_keys": workspace.allow_personal_keys,
+        "allow_share_links": workspace.allow_share_links,
+    }
     if name is not None:
         workspace.name = _checked(name)
         changed.append("name")
     if allow_personal_keys is not None:
         workspace.allow_personal_keys = allow_personal_keys
         changed.append("allow_personal_keys")
+    if allow_share_links is not None:
+        workspace.allow_share_links = allow_share_links
+        changed.append("allow_share_links")
     if changed:
         workspace.save(update_fields=changed)
     if difference := told(before, {key: getattr(workspace, key) for key in before}):

@@ -7,21 +7,21 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from agents.services import access_agent
 from workspaces.access import Actor, Forbidden, NotFound
 from workspaces.audit import record
-from workspaces.models import Membership
 
 from ..access import access_conversation, as_uuid, require_write
 from ..engine.recorder import storable
 from ..events import announce_conversation, ring_watchers
-from ..models import Conversation, ConversationMark, ConversationShare, Run
+from ..models import Conversation, ConversationMark, Run
+from ..sharing import owns
 from .input import BadInput
 from .run_cancel import cancel_in_transaction
+from .sharing import links_end, people_set, readers_changed, readers_now
 from .titles import TEMPORARY_TITLE, title_from
 
 LONGEST_TITLE = 200
@@ -59,7 +59,7 @@ def conversation_create(
         conversation.save(force_insert=True)
         conversation.refresh_from_db()
         if shared_with:
-            _share(actor, conversation, shared_with)
+            _share(conversation, shared_with)
         transaction.on_commit(lambda: announce_conversation(conversation))
     return conversation
 
@@ -108,14 +108,12 @@ def conversation_update(
             require_ownership(actor, conversation)
             if conversation.temporary:
                 raise BadInput("A temporary chat is its creator's alone. Keep it first, then share it.")
-        before = _readers(conversation) if visibility is not UNSET or shared_with is not UNSET else None
+        before = readers_now(conversation) if visibility is not UNSET or shared_with is not UNSET else None
         if visibility is not UNSET:
             conversation.visibility = _visibility(visibility)
             changed.append("visibility")
         if shared_with is not UNSET:
-            _share(actor, conversation, shared_with)
-        if before is not None and before != (after := _readers(conversation)):
-            _record("visibility_changed", actor, conversation, {"from": before, "to": after})
+            _share(conversation, shared_with)
         if changed:
             conversation.updated_at = timezone.now()
             conversation.save(update_fields=[*changed, "updated_at"])
@@ -125,8 +123,8 @@ def conversation_update(
             )
         if changed or shared_with is not UNSET:
             transaction.on_commit(lambda: announce_conversation(conversation))
-        if visibility is not UNSET or shared_with is not UNSET:
-            transaction.on_commit(lambda: ring_watchers(conversation))
+        if before is not None:
+            readers_changed(actor, conversation, before)
     return conversation
 
 
@@ -142,6 +140,7 @@ def conversation_delete(*, actor: Actor, conversation_id: UUID | str) -> None:
         ):
             cancel_in_transaction(run, by=actor.user_id)
         conversation.deleted_at = timezone.now()
+        links_end(conversation.pk)
         _record("conversation_deleted", actor, conversation)
         transaction.on_commit(lambda: announce_conversation(conversation))
         transaction.on_commit(lambda: ring_watchers(conversation))
@@ -166,24 +165,11 @@ def conversation_restore(*, actor: Actor, conversation_id: UUID | str) -> Conver
     return conversation
 
 
-def _readers(conversation: Conversation) -> dict[str, Any]:
-    """Who may read it, for the audit: ids only."""
-    people = conversation.shares.values_list("user_id", flat=True)
-    return {"visibility": str(conversation.visibility), "sharedWith": sorted(map(str, people))}
-
-
 def _record(
     action: str, actor: Actor, conversation: Conversation, metadata: dict[str, Any] | None = None
 ) -> None:
     """By its id: its title is made of what somebody wrote."""
     record(action, actor=actor, target_type="conversation", target_id=conversation.pk, metadata=metadata)
-
-
-def owns(actor: Actor, conversation: Conversation) -> bool:
-    """Its creator; of what the workspace sees, its admins and owners too."""
-    if conversation.created_by_id == actor.user_id:
-        return True
-    return actor.is_admin and conversation.visibility == Conversation.Visibility.WORKSPACE
 
 
 def require_ownership(actor: Actor, conversation: Conversation) -> None:
@@ -217,18 +203,6 @@ def _visibility(value: str) -> str:
     return value
 
 
-def _share(actor: Actor, conversation: Conversation, people: Sequence[UUID | str]) -> None:
-    """Makes the list of people whole: who is not in it any more loses it."""
-    wanted = {as_uuid(person) for person in people} - {conversation.created_by_id}
-    members = set(
-        Membership.objects.filter(Q(workspace_id=actor.workspace_id), user_id__in=wanted).values_list(
-            "user_id", flat=True
-        )
-    )
-    if members != wanted:
-        raise NotFound()
-    conversation.shares.exclude(user_id__in=wanted).delete()
-    have = set(conversation.shares.values_list("user_id", flat=True))
-    ConversationShare.objects.bulk_create(
-        [ConversationShare(conversation=conversation, user_id=person) for person in wanted - have]
-    )
+def _share(conversation: Conversation, people: Sequence[UUID | str]) -> None:
+    """The whole list of people; who is in it already keeps the right they have, who is new may write."""
+    people_set(conversation, dict.fromkeys(people))

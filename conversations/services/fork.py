@@ -87,6 +87,7 @@ def _copies(originals: list[Message], fork: Conversation, files: dict[str, str])
             content=message.content,
             parts=[_part(part, files) for part in message.parts],
             author_id=message.author_id,
+            author_name=message.author_name,
             agent_slug=message.agent_slug,
             clears_history=message.clears_history,
             continues_id=ids.get(message.continues_id) if message.continues_id else None,

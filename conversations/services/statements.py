@@ -19,7 +19,7 @@ from agents.selectors import agents_visible
 from workspaces.access import Actor
 from workspaces.statements import Compiled, Table, as_id, clock, from_id
 
-from ..access import readable
+from ..access import access_conversation, writable
 from ..models import Conversation, Message, Run, RunChunk
 
 CONVERSATIONS = Table(Conversation)
@@ -36,20 +36,21 @@ def _standing_in(user_id: UUID, workspace_id: UUID) -> Actor:
 # --- a conversation gets a message ---
 
 
-def _readable(user_id: UUID, workspace_id: UUID, conversation_id: UUID) -> QuerySet[Any]:
-    return readable(_standing_in(user_id, workspace_id)).filter(pk=conversation_id).values("pk")
+def _writable(user_id: UUID, workspace_id: UUID, conversation_id: UUID) -> QuerySet[Any]:
+    return writable(_standing_in(user_id, workspace_id)).filter(pk=conversation_id).values("pk")
 
 
-_READABLE = Compiled(_readable, "user", "workspace", "conversation")
+_WRITABLE = Compiled(_writable, "user", "workspace", "conversation")
 
 
 def conversation_count(conversation_id: UUID, *, readable_by: Actor | None = None) -> Conversation | None:
     """Locks the conversation and counts the message that the caller adds to it: its `message_count` is that
-    message's number. None when it is not there, or not for that person."""
+    message's number. None when it is not there. `readable_by` is the person who writes: refused with NotFound where
+    they may not read it, with Forbidden where they may only read it."""
     if readable_by is None:
         where, params = "%s", [as_id(conversation_id)]
     else:
-        where, params = _READABLE.sql(readable_by.user_id, readable_by.workspace_id, conversation_id)
+        where, params = _WRITABLE.sql(readable_by.user_id, readable_by.workspace_id, conversation_id)
     now, most = clock(), "MAX" if connection.vendor == "sqlite" else "GREATEST"
     # The count is read from the locked row; the messages, as of before a wait for the lock, only mend it.
     last = f"COALESCE((SELECT MAX(number) FROM {MESSAGES.name} WHERE conversation_id = {CONVERSATIONS.name}.id), 0)"  # noqa: S608
@@ -60,6 +61,8 @@ def conversation_count(conversation_id: UUID, *, readable_by: Actor | None = Non
             params,
         )
         row = cursor.fetchone()
+    if row is None and readable_by is not None:
+        access_conversation(readable_by, conversation_id, write=True)
     return CONVERSATIONS.read(row) if row is not None else None
 
 

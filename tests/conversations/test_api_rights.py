@@ -33,7 +33,8 @@ async def test_it_takes_a_closed_conversation_from_its_watchers(
 ):
     monkeypatch.setattr(rights, "EVERY_SECONDS", 1000.0 if bell else 0.2)
     if not bell:
-        monkeypatch.setattr("conversations.services.conversations.ring_watchers", lambda conversation: None)
+        for module in ("conversations", "sharing"):
+            monkeypatch.setattr(f"conversations.services.{module}.ring_watchers", lambda conversation: None)
     plays([0.05, TextDelta("one "), *[0.1, TextDelta("secret ")] * 100, Stop("end", (), None)])
     started = await in_database(run_start, actor=alice, agent_id="demo-agent", input_="go")
     conversation_id = str(started.conversation.pk)

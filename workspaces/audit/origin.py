@@ -81,6 +81,12 @@ def address() -> str:
     return str(network.network_address)
 
 
+def caller() -> str:
+    """The whole address of who came: to count by, never to keep."""
+    here = _origin.get()
+    return (here.address if here is not None else "") or "unknown"
+
+
 def request_id() -> str:
     """The id that the log lines of this request or socket carry."""
     named = structlog.contextvars.get_contextvars()
