@@ -26,6 +26,7 @@ from conversations.models import ToolCall
 from conversations.services.files import upload_create
 from conversations.services.run_finish import run_end_unstarted
 from conversations.services.run_start import run_start
+from conversations.services.sharing import link_create
 from nexus_site.api import api as nexus_api
 from tests.people import person
 from workspaces import limits
@@ -131,6 +132,7 @@ def prepared(
         "token_id": other.row.pk,
         "user_id": person("mona", alice.workspace, Role.MEMBER).user_id,
         "invitation_id": invitation_create(actor=alice).row.pk,
+        "link_id": link_create(actor=alice, conversation_id=started.conversation.pk, days=7).row.pk,
         "attempt_id": Attempt.objects.create(
             workspace_id=alice.workspace_id, provider="p", model="m", reserved_at=started.run.created_at
         ).pk,

@@ -20,6 +20,7 @@ from conversations.services.conversations import conversation_create, conversati
 from conversations.services.files import upload_create
 from conversations.services.run_finish import run_end_unstarted
 from conversations.services.run_start import run_start
+from conversations.services.sharing import link_create
 from nexus_site.api import api
 from tests.people import person
 from workspaces.access import Actor
@@ -101,6 +102,7 @@ def build(alice: Actor) -> dict[str, str]:
         "file_id": file.pk,
         "token_id": token.row.pk,
         "invitation_id": invitation.row.pk,
+        "link_id": link_create(actor=alice, conversation_id=started.conversation.pk, days=7).row.pk,
         "attempt_id": Attempt.objects.create(
             workspace_id=alice.workspace_id, provider="p", model="m", reserved_at=started.run.created_at
         ).pk,
