@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from workspaces.access import Actor, NotFound
+from workspaces.access import Actor, Forbidden, NotFound
 from workspaces.models import Membership, Role
 
 from .access import access_conversation, as_uuid, may_write, readable
@@ -134,7 +134,8 @@ def links_of_person(actor: Actor) -> QuerySet[ShareLink]:
 
 
 def access_link(actor: Actor, link_id: UUID | str) -> ShareLink:
-    """A link of one's own, or of a conversation that is one's own to share; else NotFound. Revoked ones too."""
+    """A link of one's own, or of a conversation that is one's own to share, revoked ones too. Raises NotFound, and
+    Forbidden for others who may read the conversation."""
     found = (
         ShareLink.objects.select_related("conversation")
         .filter(pk=as_uuid(link_id), conversation__workspace_id=actor.workspace_id)
@@ -144,8 +145,10 @@ def access_link(actor: Actor, link_id: UUID | str) -> ShareLink:
         raise NotFound()
     if found.created_by_id != actor.user_id:
         conversation = readable(actor).filter(pk=found.conversation_id).first()
-        if conversation is None or not owns(actor, conversation):
+        if conversation is None:
             raise NotFound()
+        if not owns(actor, conversation):
+            raise Forbidden("Only who made this link, or may share the conversation, may do that.")
     return found
 
 

@@ -101,7 +101,7 @@ async def test_it_shows_what_was_said_then_until_it_is_brought_up_to_date(engine
     before = (await opened(made)).content.decode()
     assert "One." in before and "Two." not in before and "A later title" not in before
     his = await Person(bob).log_in()
-    assert error_of(await his.post(f"/api/links/{made['id']}/refresh")) == (404, "not_found")
+    assert error_of(await his.post(f"/api/links/{made['id']}/refresh")) == (403, "forbidden")
     assert (await mine.post(f"/api/links/{made['id']}/refresh")).json()["messageCount"] == 4
     after = (await opened(made)).content.decode()
     assert "Two." in after and "A later title" in after
@@ -149,11 +149,12 @@ async def test_it_is_for_who_began_it_and_for_admins(engine, alice, bob, vera, c
     for who, status in ((his, 403), (hers, 403), (stranger, 404)):
         assert (await who.post(f"/api/conversations/{conversation}/links", {})).status_code == status
     made = await link(mine, conversation)
-    for who in (his, hers, stranger):
-        assert (await who.delete(f"/api/links/{made['id']}")).status_code == 404
+    for who, status in ((his, 403), (hers, 403), (stranger, 404)):
+        assert (await who.delete(f"/api/links/{made['id']}")).status_code == status
         assert (await who.get("/api/links")).json()["items"] == []
     assert (await opened(made)).status_code == 200
     await mine.put(f"/api/conversations/{conversation}/sharing", {"visibility": "private"})
+    assert (await his.delete(f"/api/links/{made['id']}")).status_code == 404
     assert (await opened(made)).status_code == 200, "a link is its own decision"
     for body in ({"days": 2}, {"days": "7"}, {"names": "yes"}):
         assert (await mine.post(f"/api/conversations/{conversation}/links", body)).status_code == 422
