@@ -29,6 +29,8 @@ function words(type, metadata, agentName, byAgent) {
       return "could not finish";
     case "waiting":
       return "waits for approval";
+    case "shared":
+      return metadata.visibility === "workspace" ? "opened a conversation to everyone" : "shared a conversation";
     case "user-joined":
       return "joined";
     case "user-left":

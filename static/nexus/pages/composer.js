@@ -1,5 +1,6 @@
 /** What the composer needs on every page that has one: agents, commands, uploads, typing. */
 import { api, uploadFile } from "../lib/api.js";
+import { composerOpen } from "./access.js";
 
 const ICONS = { help: "circle-help", clear: "undo-2", settings: "settings-2", model: "cpu", search: "search", export: "download", retry: "rotate-cw", rename: "pencil" };
 /** Done by the page itself, where there is a conversation. */
@@ -22,8 +23,9 @@ export function composer(shell, input, { draft, send, stop, command = null }) {
     if (ready && !shell.agentOf(input.agentId)) input.agentId = ready.id;
   }
   input.keepDraft(`${shell.user.id}.${draft ?? `new.${shell.workspace.slug}`}`);
-  if (shell.readonly) input.readonly = true;
+  if (shell.user.role === "viewer") input.readonly = true;
   else {
+    if (shell.readonly) composerOpen(input, false);
     input.forget = (fileId) => api("DELETE", `/api/files/${fileId}`).catch(() => {}); // the server forgets it after a day
     input.upload = (file, onProgress) => uploadFile(file, onProgress, shell.initial.limits?.uploadBytes ?? Infinity);
   }

@@ -12,6 +12,7 @@ import { composer } from "./composer.js";
 import { Earlier } from "./earlier.js";
 import { ConversationMenu } from "./conversation-menu.js";
 import { Reading } from "./reading.js";
+import { shareButton } from "./share-dialog.js";
 
 /** Somebody who typed this long ago is not typing any more, ms. */
 const TYPING_MS = 6000;
@@ -33,6 +34,7 @@ export class ConversationPage {
     this.announcer = h("div.sr", { role: "status", "aria-live": "polite" });
     document.body.append(this.announcer);
     this.menu = new ConversationMenu(shell, this);
+    shareButton(shell);
     composer(shell, this.input, {
       draft: this.client.conversationId,
       send: (text, files, agentId) => this.#send(text, files, agentId),
