@@ -16,6 +16,7 @@ import aiohttp
 
 from workspaces.failpoints import POINTS
 
+from .checks.base import Base
 from .cluster import Cluster, Plan, Topology
 from .faults import FAULTS
 from .guards import prove
@@ -122,14 +123,16 @@ async def _in(topology: Topology, order: Order, results: Results) -> None:
     async with (
         ChaosProvider(folder) as provider,
         Cluster(plan, folder, provider.url) as cluster,
-        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, force_close=True)) as session,
     ):
+        base = Base(cluster)
+        await base.settle()
         print(
             f"{topology}: {', '.join(node.name for node in cluster.nodes)} run; logs in {folder}", flush=True
         )
         for name, trials in wanted:
             while (done := results.count(name, topology)) < trials:
-                trial = Trial(FAULTS[name], order.seed + done, cluster, provider, session, order.point)
+                trial = Trial(FAULTS[name], order.seed + done, cluster, provider, session, base, order.point)
                 result = await trial.run()
                 results.add(result)
                 _tell(result)

@@ -64,11 +64,31 @@ def runs_of(client_id: str) -> list[str]:
     return [str(pk) for pk in Run.objects.filter(client_id=client_id).values_list("pk", flat=True)]
 
 
+def base() -> dict[str, int]:
+    """What must be 0 when nothing runs and nobody watches; but `connections`, of everybody to PostgreSQL."""
+    leased = Run.objects.exclude(status__in=("queued", "running")).exclude(owner="", heartbeat_at=None)
+    found = {
+        "unfinished runs": Run.objects.filter(status__in=("queued", "running")).count(),
+        "leases of ended runs": leased.count(),
+        "open reservations": Attempt.objects.filter(status__in=("RESERVED", "SENT", "STREAMING")).count(),
+        "open tool calls": ToolCall.objects.filter(status="RUNNING").count(),
+    }
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*), count(*) FILTER (WHERE state LIKE 'idle in%%' AND state_change < now() - interval '3 s') "
+                "FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            )
+            found["connections"], found["transactions left open"] = cursor.fetchone()
+    return found
+
+
 QUESTIONS: dict[str, Callable[..., Any]] = {
     "run": run,
     "unfinished": unfinished,
     "statuses": statuses,
     "runs_of": runs_of,
+    "base": base,
 }
 
 

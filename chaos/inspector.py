@@ -106,3 +106,7 @@ class Inspector:
 
     async def runs_of(self, client_id: str) -> list[str]:
         return cast("list[str]", await self._ask("runs_of", client_id=client_id))
+
+    async def base(self) -> dict[str, int]:
+        """What is left over in the database; see `inspecting.base`."""
+        return cast("dict[str, int]", await self._ask("base"))

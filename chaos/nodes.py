@@ -122,6 +122,11 @@ class Node:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGCONT)
 
+    def ask_to_stop(self) -> None:
+        """SIGTERM, and no waiting."""
+        self.ended_on_purpose, self.up = True, False
+        os.kill(self.pid, signal.SIGTERM)
+
     async def terminate(self) -> float:
         """SIGTERM; seconds until it ended. Raises `RuntimeError` when it does not."""
         self.ended_on_purpose, self.up = True, False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -62,8 +63,9 @@ class Scene:
     provider: ChaosProvider
     dice: random.Random
     session: aiohttp.ClientSession
+    seed: int = 0
     point: str = ""
-    """The fail point that faults at points take; empty: one at random."""
+    """The fail point that faults at points take; empty: one after the other, by seed."""
     runs: list[WatchedRun] = field(default_factory=list)
     strikes: list[float] = field(default_factory=list)
     heals: list[float] = field(default_factory=list)
@@ -90,6 +92,10 @@ class Scene:
 
     def able(self) -> None:
         self.able_since = time.monotonic()
+
+    def turn(self, points: Sequence[str]) -> str:
+        """The point of this trial, so that trials with seeds in a row go through all of them."""
+        return self.point or points[self.seed % len(points)]
 
     def going(self) -> list[WatchedRun]:
         """Those of which nobody has seen the end yet."""

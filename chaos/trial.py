@@ -13,6 +13,7 @@ from random import Random
 import aiohttp
 
 from .checks import check_all
+from .checks.base import Base
 from .checks.health import Logs, ended_alone
 from .checks.leases import watch_leases
 from .checks.promises import check_client_ids
@@ -58,12 +59,13 @@ class Trial:
         cluster: Cluster,
         provider: ChaosProvider,
         session: aiohttp.ClientSession,
+        base: Base,
         point: str = "",
     ) -> None:
-        self._fault, self._seed = fault, seed
+        self._fault, self._seed, self._base = fault, seed, base
         self._logs = Logs(cluster)
         self._logs.new_faults()  # what stands there already belongs to others
-        self.scene = Scene(cluster, provider, Random(seed), session, point)
+        self.scene = Scene(cluster, provider, Random(seed), session, seed, point)
 
     async def run(self) -> Result:
         scene, began = self.scene, time.monotonic()
@@ -82,6 +84,8 @@ class Trial:
             scene.cluster.disarm()
         scene.violations += ended_alone(scene.cluster)
         await scene.cluster.mend(all_up=False)
+        if not scene.violations:  # or it would say that again, in other words
+            scene.violations += await self._base.faults()
         scene.violations += self._logs.new_faults(self._fault.allowed)
         return Result(
             self._fault.name,

@@ -1,6 +1,6 @@
 """What must hold after every trial; the letters are those of the design's invariants.
 
-`log` I1, I2, I3 · `promises` I4 · `effects` I5 · `ledger` I6, I11 · `leases` I9 · `health` I10. Each check gives a
+`log` I1, I2, I3 · `promises` I4 · `effects` I5 · `ledger` I6, I11 · `leases` I9 · `health`, `base` I10. Each check gives a
 list of sentences, empty when all is well.
 """
 
@@ -13,7 +13,7 @@ from . import effects, ledger, log, promises
 
 
 def check_all(scene: Scene) -> list[str]:
-    """Those that look at what was stored; `leases` and `health` watch while it goes."""
+    """Those that look at what was stored; the others watch while it goes, and after it."""
     found: list[str] = []
     for check in (log.check, promises.check, effects.check, ledger.check):
         found += check(scene)

@@ -12,7 +12,8 @@ from workspaces.failpoints import POINTS
 from ..nodes import Node
 from ..scene import Scene
 
-RUN_POINTS = [point for point in POINTS if point not in ("before_release", "after_release")]
+HANDOVER_POINTS = ("before_release", "after_release")
+RUN_POINTS = [point for point in POINTS if point not in HANDOVER_POINTS]
 START_POINTS = ("before_start_commit", "after_start_commit")
 WAIT_SECONDS = 20.0
 
@@ -49,7 +50,7 @@ def _last(scene: Scene, node: Node) -> bool:
 
 async def worker_kill_at_point(scene: Scene) -> None:
     """kill -9 at a fail point; whoever of the processes comes there first."""
-    await _at_point(scene, scene.point or scene.dice.choice(RUN_POINTS), "kill")
+    await _at_point(scene, scene.turn(RUN_POINTS), "kill")
 
 
 async def worker_kill_in_commit(scene: Scene) -> None:
@@ -112,7 +113,7 @@ async def worker_stop(scene: Scene) -> None:
 async def worker_stop_at_point(scene: Scene) -> None:
     """The same at a fail point: between a check and the write that follows it."""
     points = [point for point in RUN_POINTS if point not in START_POINTS]
-    await _at_point(scene, scene.point or scene.dice.choice(points), "stop")
+    await _at_point(scene, scene.turn(points), "stop")
 
 
 async def _frozen(scene: Scene, node: Node, what: str) -> None:
@@ -137,6 +138,26 @@ async def worker_term(scene: Scene) -> None:
     if _last(scene, node):
         scene.unable()
     await _ends_in_time(scene, node)
+    await _again(scene, node)
+
+
+async def worker_kill_in_handover(scene: Scene) -> None:
+    """SIGTERM, and kill -9 just before or after it gives up the lease of a run."""
+    point = scene.turn(HANDOVER_POINTS)
+    await asyncio.sleep(scene.dice.uniform(0.1, 1.5))
+    node = await busy_worker(scene)
+    done = scene.cluster.arm(point, "kill")
+    node.ask_to_stop()
+    while node.alive:
+        await asyncio.sleep(0.005)
+    scene.kills += 1
+    if _last(scene, node):
+        scene.unable()
+    if done.exists():
+        scene.struck(f"{node.name} was killed at {point}, on its way out")
+    else:
+        scene.note(f"{node.name} had nothing to give up")
+        scene.cluster.disarm()
     await _again(scene, node)
 
 

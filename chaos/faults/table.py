@@ -49,6 +49,7 @@ FAULTS: dict[str, Fault] = {
         Fault("worker_kill", processes.worker_kill),
         Fault("worker_kill_at_point", processes.worker_kill_at_point),
         Fault("worker_kill_in_commit", processes.worker_kill_in_commit),
+        Fault("worker_kill_in_handover", processes.worker_kill_in_handover),
         Fault("worker_stop", processes.worker_stop),
         Fault("worker_stop_at_point", processes.worker_stop_at_point),
         Fault("worker_term", processes.worker_term),

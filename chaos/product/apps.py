@@ -7,6 +7,7 @@ from django.apps import AppConfig
 
 from .hints import damage_hints
 from .pulse import answer_pulse
+from .queries import count_queries
 
 
 class ChaosConfig(AppConfig):
@@ -17,3 +18,4 @@ class ChaosConfig(AppConfig):
         folder = Path(os.environ["CHAOS_FOLDER"])
         damage_hints(folder / "hints.json")
         answer_pulse(folder)
+        count_queries()
