@@ -18,7 +18,6 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from agents.selectors import agents_with_availability
-from billing.selectors import usage_grouped, usage_totals
 from realtime.activity import activities_recent
 from realtime.presence import list_presence
 from workspaces.access import Actor, Forbidden, NotFound
@@ -27,7 +26,6 @@ from workspaces.models import User
 from workspaces.selectors import provider_keys_of, tokens_of, workspaces_of
 from workspaces.tenancy import may_create_workspaces
 
-from .access import readable
 from .models import Conversation
 from .search import search_messages
 from .selectors import conversation_annotated_wire, conversation_counts, conversations_of
@@ -38,7 +36,6 @@ Page = Callable[..., HttpResponse]
 
 NAV_LENGTH = 60
 HISTORY_PAGE = 50
-USAGE_RANGES = {"today": "Today", "week": "Week", "month": "Month", "all": "All"}
 
 
 def page(view: Callable[..., HttpResponse]) -> Page:
@@ -260,34 +257,8 @@ def history(request: HttpRequest, actor: Actor) -> HttpResponse:
 
 @page
 def usage(request: HttpRequest, actor: Actor) -> HttpResponse:
-    context = shell(request, actor, here="usage")
-    chosen = request.GET.get("range", "month")
-    if chosen not in USAGE_RANGES:
-        chosen = "month"
-    totals = usage_totals(actor, chosen)
-    by_day = usage_grouped(actor, chosen, "day")
-    context |= {
-        "range": chosen,
-        "ranges": USAGE_RANGES,
-        "totals": totals,
-        "by_agent": usage_grouped(actor, chosen, "agent"),
-        "by_model": usage_grouped(actor, chosen, "model"),
-        "by_user": usage_grouped(actor, chosen, "user"),
-        "by_provider": usage_grouped(actor, chosen, "provider"),
-        "by_conversation": with_titles(actor, usage_grouped(actor, chosen, "conversation")),
-        "by_day": by_day,
-    }
-    context["state"]["usage"] = {"range": chosen, "byDay": by_day}
-    return render(request, "usage.html", context)
-
-
-def with_titles(actor: Actor, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows by conversation under their titles; one that the actor may not read keeps its numbers only."""
-    ids = [row["key"] for row in rows if row["key"]]
-    titles = {str(c.pk): str(c) for c in readable(actor).filter(pk__in=ids)}
-    return [
-        row | {"name": titles.get(str(row["key"]), "A conversation that is not open to you")} for row in rows
-    ]
+    """The frame only: the browser asks `/api/usage/…` for the numbers, each with a wait of its own."""
+    return render(request, "usage.html", shell(request, actor, here="usage"))
 
 
 @page

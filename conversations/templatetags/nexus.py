@@ -161,12 +161,6 @@ def money(value: str | None) -> str:
 
 
 @register.filter
-def largest(rows: list[dict[str, Any]]) -> int:
-    """The most tokens of any row, at least 1, for lanes."""
-    return max([1, *(int(row["tokenUsage"]["total"]) for row in rows)])
-
-
-@register.filter
 def snippet(text: str) -> SafeString:
     """A search hit's text: what stands between U+0002 and U+0003 is marked; all else is escaped."""
     safe = escape(_MARKDOWN_SIGNS.sub(" ", text or "")).replace("\x02", "<mark>").replace("\x03", "</mark>")

@@ -16,8 +16,6 @@ import "./elements/connection.js";
 import "./elements/run-waterfall.js";
 import "./elements/toast.js";
 
-import "./elements/usage-chart.js";
-
 import { ConversationPage } from "./pages/conversation.js";
 import { HistoryPage } from "./pages/history.js";
 import { HomePage } from "./pages/home.js";

@@ -54,7 +54,7 @@ export function toast({ kind = "info", title, text = "", action = null, stays = 
             action.run();
           },
         }, action.label)
-      : null,
+      : "",
     h("button.ib", { type: "button", "aria-label": "Close", onclick: close }, icon("x", "s")),
   );
   holder.append(element);

@@ -1,11 +1,16 @@
-/** Usage: the chart over its table. */
+/** Usage: what is behind it, with its library for charts, is loaded when this page is opened and at no other time. */
 export class UsagePage {
   constructor(shell) {
-    this.usage = shell.initial.usage;
+    this.shell = shell;
   }
 
   start() {
-    const chart = document.querySelector("nexus-usage-chart");
-    if (chart && this.usage) chart.days = this.usage.byDay;
+    import("../usage/page.js").then(
+      ({ Usage }) => new Usage(this.shell).start(),
+      (fault) => {
+        console.error(fault);
+        this.shell.say({ kind: "bad", title: "The page could not be loaded", text: "Reload it when the connection is back." });
+      },
+    );
   }
 }
