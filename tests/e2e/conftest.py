@@ -8,12 +8,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from .server import Server
 
 PEOPLE = {"alice": "owner", "bob": "member", "vera": "viewer"}
 PASSWORD = "a long pass phrase"
+PATIENCE_MS = 15_000
+"""How long one waits for a thing to be seen: machines are slow. It costs nothing where the thing is there."""
+SLOW = float(os.environ.get("NEXUS_TEST_SLOW", "1"))
+"""How many times slower than this machine every page is made: NEXUS_TEST_SLOW=4 finds what only a fast one hides."""
+
+expect.set_options(timeout=PATIENCE_MS * max(SLOW, 1))
+
+
+def live(page: Page) -> None:
+    """The page's socket is there: from now on it hears what others do."""
+    expect(page.locator("nexus-connection").first).to_contain_text("Live", timeout=40_000)
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +72,8 @@ class Person:
 
     def new_page(self) -> Page:
         page = self.context.new_page()
+        if SLOW > 1:
+            self.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": SLOW})
         page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda e: self.errors.append(str(e)))
         page.on("request", lambda r: self._watch(r.url))
@@ -92,7 +105,7 @@ def people(browser: Browser, server: Server) -> Iterator[dict[str, Person]]:
     class Cast(dict[str, Person]):
         def __missing__(self, name: str) -> Person:
             context = browser.new_context(viewport={"width": 1440, "height": 900})
-            context.set_default_timeout(15_000)
+            context.set_default_timeout(PATIENCE_MS * max(SLOW, 1))
             person = self[name] = Person(context, server, name)
             person.log_in()
             return person

@@ -7,6 +7,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from .conftest import live
+from .sockets import break_link, watch
 from .test_actions import QUESTION, begin
 from .test_chat import ANSWER, finished, start_with
 from .test_looks import broken_rules
@@ -43,10 +45,6 @@ def long_one(server) -> str:
     """The address of a conversation of 300 messages."""
     made = server.manage("shell", "-v0", stdin=LONG)
     return f"{server.url}/c/{re.search('made (.+)', made)[1].strip()}/"
-
-
-def live(page: Page) -> None:
-    expect(page.locator("nexus-connection")).to_contain_text("Live", timeout=20_000)
 
 
 def act(page: Page, message, action: str) -> None:
@@ -213,13 +211,17 @@ def test_it_reads_back_without_scripts(browser, people, long_one):
 
 def test_it_keeps_earlier_messages_when_the_connection_comes_back(people, long_one):
     page = people["alice"].page
+    watch(page)
     page.goto(long_one)
     live(page)
-    page.locator(".earlier .btn").click()
-    expect(page.locator("nexus-message")).to_have_count(120, timeout=20_000)
-    page.context.set_offline(True)
-    page.evaluate("() => dispatchEvent(new Event('offline'))")
-    page.context.set_offline(False)
-    page.evaluate("() => dispatchEvent(new Event('online'))")
-    live(page)
+    page.evaluate(UP, 0)  # the button stands at the top of the view, no message
+    first, top = page.evaluate(PLACE)
+    where = "(id) => Math.round(document.getElementById(id).getBoundingClientRect().top)"
     expect(page.locator("nexus-message")).to_have_count(120)
+    assert abs(page.evaluate(where, first) - top) <= 1, (
+        "the part above moves nothing, nor brings the one above it"
+    )
+    break_link(page)
+    expect(page.locator("nexus-message")).to_have_count(120)
+    assert abs(page.evaluate(where, first) - top) <= 1
+    expect(page.locator(".earlier .btn")).to_have_text("180 earlier messages")

@@ -7,6 +7,8 @@ import re
 
 from playwright.sync_api import Page, expect
 
+from .conftest import live
+from .sockets import HANDS, break_link, hold, release, watch
 from .test_chat import ANSWER, finished, start_with
 
 PNG = base64.b64decode(
@@ -51,14 +53,14 @@ def end_run(page: Page, conversation_id: str, duration_ms: int, status: str = "c
     )
 
 
-SPY = """
-window.__sockets = new Set();
-const Real = window.WebSocket;
-window.WebSocket = class extends Real { constructor(...args) { super(...args); window.__sockets.add(this); this.addEventListener("close", () => window.__sockets.delete(this)); } };
+SPY = (
+    HANDS
+    + """
 window.__notes = [];
 window.Notification = class { static permission = window.__permission ?? "granted"; static async requestPermission() { window.__requested = true; return (this.permission = "granted"); }
   constructor(title, options) { window.__notes.push({title, ...options}); } close() {} };
 """
+)
 
 
 def row(page: Page, conversation_id: str):
@@ -100,16 +102,84 @@ def test_it_is_not_read_in_a_hidden_tab_or_above_the_end(people):
     expect(row(page, conversation_id)).not_to_contain_text("unread")
 
 
+def has_seen(page: Page, conversation_id: str) -> None:
+    """The server knows that this person has read it: from now on what is new there is unread."""
+    page.wait_for_function(
+        "async (id) => (await (await fetch(`/api/conversations/${id}`)).json()).lastReadAt !== null",
+        arg=conversation_id,
+    )
+
+
 def test_ones_own_words_are_never_unread_and_a_colleagues_are(people):
     alice, bob = people["alice"], people["bob"]
     conversation_id = begin(alice)
     bob.page.goto(alice.page.url)
-    finished(bob.page)
+    has_seen(bob.page, conversation_id)
     bob.page.goto(bob.server.url + "/usage/")
     alice.ask("/help")
     finished(alice.page, 2)
     expect(row(bob.page, conversation_id)).to_contain_text("2 unread")
     expect(row(alice.page, conversation_id)).not_to_contain_text("unread")
+
+
+def change(page: Page, conversation_id: str, **fields: str) -> None:
+    status = page.evaluate(
+        """async ([id, fields]) => (await fetch(`/api/conversations/${id}`, {method: "PATCH", headers: {
+            "Content-Type": "application/json", "X-CSRFToken": document.querySelector("input[name=csrfmiddlewaretoken]").value,
+        }, body: JSON.stringify(fields)})).status""",
+        [conversation_id, fields],
+    )
+    assert status == 200
+
+
+def test_it_catches_up_with_what_happened_before_its_socket_was_there(people):
+    alice, bob = people["alice"], people["bob"]
+    renamed, archived = begin(alice), begin(alice)
+    page = bob.page
+    page.goto(f"{bob.server.url}/c/{renamed}/")
+    has_seen(page, renamed)
+    hold(page)
+    for path in ("/history/", f"/c/{archived}/"):
+        page.goto(bob.server.url + path)
+        expect(row(page, renamed)).to_have_count(1)
+        ask_elsewhere(alice.page, renamed)
+        change(alice.page, renamed, title=f"Renamed before {path}")
+        change(alice.page, archived, status="archived")
+        begun = begin(alice)
+        expect(row(page, begun)).to_have_count(0)
+        link = row(page, renamed)
+        link.focus()
+        release(page)
+        expect(link).to_contain_text(f"Renamed before {path}")
+        expect(link).to_contain_text("unread")
+        expect(link).to_be_focused()
+        expect(row(page, begun)).to_have_count(1)
+        expect(row(page, archived)).to_have_count(0)
+        if path == "/history/":
+            here = page.locator(f"#main [data-conversation='{renamed}']")
+            expect(here).to_contain_text("2 unread")
+            expect(here).to_contain_text("Renamed")
+        else:
+            lines = page.locator("nexus-activity-feed a[href='" + f"/c/{begun}/']")
+            expect(lines.filter(has_text="alice").first).to_contain_text("asked Demo Agent")
+        change(alice.page, archived, status="active")
+
+
+def test_it_catches_up_with_what_happened_while_its_socket_was_away(people):
+    alice = people["alice"]
+    conversation_id = begin(alice)
+    page = alice.new_page()
+    watch(page)
+    with page.expect_response(re.compile(r"/api/conversations\?status=active")):
+        page.goto(alice.server.url + "/history/")
+    # The last of its sockets hears nothing any more, as in a network that lost it.
+    page.evaluate("() => { for (const one of window.__sockets) one.onmessage = null; }")
+    change(alice.page, conversation_id, title="Renamed in the break")
+    begun = begin(alice)
+    expect(row(page, conversation_id)).not_to_contain_text("Renamed")
+    break_link(page)
+    expect(row(page, conversation_id)).to_contain_text("Renamed in the break")
+    expect(row(page, begun)).to_have_count(1)
 
 
 def test_it_says_elsewhere_that_a_long_answer_is_ready_and_of_short_ones_nothing(people):
@@ -118,7 +188,7 @@ def test_it_says_elsewhere_that_a_long_answer_is_ready_and_of_short_ones_nothing
     page = alice.new_page()
     page.add_init_script(SPY)
     page.goto(alice.server.url + "/history/")
-    expect(page.locator("nexus-connection")).to_contain_text("Live")
+    live(page)
     end_run(page, conversation_id, 3_000)
     end_run(page, conversation_id, 40_000, "cancelled")
     end_run(page, conversation_id, 40_000)
@@ -127,7 +197,7 @@ def test_it_says_elsewhere_that_a_long_answer_is_ready_and_of_short_ones_nothing
     expect(toast).to_contain_text("answered")
     toast.get_by_role("button", name="Open").click()
     page.wait_for_url(re.compile(conversation_id))
-    expect(page.locator("nexus-connection")).to_contain_text("Live")
+    live(page)
     end_run(page, conversation_id, 40_000)
     page.wait_for_function("() => window.__sockets.size === 1")
     expect(page.locator("nexus-toast")).to_have_count(0)
@@ -141,7 +211,7 @@ def test_it_notifies_a_hidden_page_only_when_the_person_wished_it(people):
     page = alice.page = alice.new_page()
     page.add_init_script(SPY)
     page.goto(alice.server.url + "/history/")
-    expect(page.locator("nexus-connection")).to_contain_text("Live")
+    live(page)
     page.evaluate(HIDE)
     end_run(page, conversation_id, 40_000)
     page.evaluate(SHOW)
@@ -161,7 +231,7 @@ def test_it_notifies_a_hidden_page_only_when_the_person_wished_it(people):
     expect(page.locator("[data-notify-help]")).to_contain_text("also in this browser")
     other = alice.new_page()
     other.goto(alice.server.url + "/")  # visible: it is the one that says it
-    expect(other.locator("nexus-connection")).to_contain_text("Live")
+    live(other)
     page.evaluate(HIDE)
     end_run(page, conversation_id, 40_000)
     page.wait_for_timeout(700)  # longer than the other tab has to answer

@@ -86,7 +86,7 @@ const REDUCERS = {
   error: (state, frame) => ({ ...state, error: { code: frame.code, message: frame.message, id: frame.id ?? null } }),
   "local.error-cleared": (state) => (state.error ? { ...state, error: null } : state),
   "local.agents": (state, frame) => ({ ...state, agents: frame.agents }),
-  "local.activities": (state, frame) => ({ ...state, activities: frame.activities }),
+  "local.activities": activitiesRead,
   "local.choose": (state, frame) => ({ ...state, choices: { ...state.choices, [frame.fork]: frame.messageId } }),
   "local.earlier": earlierLoaded,
   "local.branch": branchLoaded,
@@ -149,6 +149,14 @@ function earlierKept(state, frame, told) {
 
 function placeOf(message) {
   return message.number ?? Date.parse(message.createdAt) ?? 0;
+}
+
+/** What happened lately, read anew; what was told while it was on its way is newer and stays. */
+function activitiesRead(state, frame) {
+  const known = new Set(frame.activities.map(({ id }) => id));
+  const newest = frame.activities[0]?.createdAt ?? "";
+  const newer = state.activities.filter((one) => !known.has(one.id) && one.createdAt >= newest);
+  return { ...state, activities: [...newer, ...frame.activities].slice(0, 50) };
 }
 
 /** The part before what is here. At its forks the reader stays on the line that led to it. */

@@ -27,7 +27,8 @@ export class NexusConversation extends HTMLElement {
   /** What the reader looks at, and where it stood: it stays there when something above or below grows. */
   #anchor = null;
   #earlier = null;
-  #above = null;
+  /** Where the scroll position was put by us: the place that is kept is still the reader's. */
+  #corrected = null;
 
   connectedCallback() {
     this.log = this.querySelector('[role="log"]');
@@ -43,16 +44,11 @@ export class NexusConversation extends HTMLElement {
     this.#observer = new ResizeObserver(() => this.#resized());
     this.#observer.observe(this.log);
     this.#observer.observe(this);
-    if (this.top) {
-      this.#above = new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && this.#nearTop(), { root: this, rootMargin: `${AHEAD}px 0px 0px` });
-      this.#above.observe(this.top);
-    }
     for (const element of this.log.querySelectorAll("nexus-message[message-id]")) this.#elements.set(`drawn:${element.getAttribute("message-id")}`, element);
   }
 
   disconnectedCallback() {
     this.#observer?.disconnect();
-    this.#above?.disconnect();
     this.jump?.remove();
   }
 
@@ -83,8 +79,6 @@ export class NexusConversation extends HTMLElement {
     const words = earlier.loading ? "Loading earlier messages" : earlier.failed ? "Not loaded. Try again" : `${earlier.count.toLocaleString()} earlier ${earlier.count === 1 ? "message" : "messages"}`;
     button.setAttribute("aria-busy", String(earlier.loading));
     if (button.lastElementChild.textContent !== words) button.lastElementChild.textContent = words;
-    // The next part may be near already: an observer only tells what changes.
-    if (before && before.loading && !earlier.loading && !earlier.failed) this.#above?.unobserve(this.top), this.#above?.observe(this.top);
   }
 
   #wantEarlier(event) {
@@ -94,7 +88,7 @@ export class NexusConversation extends HTMLElement {
   }
 
   #nearTop() {
-    // Not before the reader moved: a page that is opened and closed loads one part.
+    // Only where the reader went there: a page that is opened and left loads one part.
     if (this.#earlier && !this.#earlier.loading && !this.#earlier.failed && !this.#atEnd) emit(this, "earlier-wanted");
   }
 
@@ -214,15 +208,17 @@ export class NexusConversation extends HTMLElement {
     if (this.#atEnd) this.#seen();
     this.#showJump();
     this.#tellInView();
-    this.#remember();
-    if (this.#earlier && this.scrollHeight + this.scrollTop - this.clientHeight < AHEAD) this.#nearTop();
+    if (this.scrollTop !== this.#corrected) this.#remember();
+    this.#corrected = null;
+    if (this.scrollHeight + this.scrollTop - this.clientHeight < AHEAD) this.#nearTop();
   }
 
-  /** The message at the top of the view is what must not move. */
+  /** The message at the top of the view is what must not move; the first below it where a day or a button stands there. */
   #remember() {
     const box = this.getBoundingClientRect();
-    const found = document.elementFromPoint(box.left + box.width / 2, box.top + 12)?.closest("nexus-message");
-    this.#anchor = found && this.contains(found) ? { element: found, top: found.getBoundingClientRect().top - box.top } : null;
+    const at = document.elementFromPoint(box.left + box.width / 2, box.top + 12)?.closest("nexus-message");
+    const found = at && this.contains(at) ? at : [...this.log.querySelectorAll("nexus-message")].find((one) => one.getBoundingClientRect().bottom > box.top + 12);
+    this.#anchor = found ? { element: found, top: found.getBoundingClientRect().top - box.top } : null;
   }
 
   /** How much of the log does not fit; it changes with the log and with the composer below. */
@@ -238,7 +234,10 @@ export class NexusConversation extends HTMLElement {
     if (!grown || this.#atEnd) return;
     const anchor = this.#anchor?.element.isConnected ? this.#anchor : null;
     const moved = anchor ? anchor.top - (anchor.element.getBoundingClientRect().top - this.getBoundingClientRect().top) : grown;
-    if (Math.abs(moved) >= 1) this.scrollTop -= moved;
+    if (Math.abs(moved) <= 0.5) return;
+    this.scrollTop -= moved;
+    // Positions are whole pixels: taken for the reader's, what is lost in the rounding would add up.
+    this.#corrected = this.scrollTop;
   }
 
   #hold() {

@@ -25,6 +25,8 @@ export class Earlier {
     this.draw = draw;
     log.addEventListener("earlier-wanted", () => this.load());
     this.client.addEventListener("change", (event) => this.#mend(event.detail.frame));
+    // What failed while there was no connection is asked for again by the next step up.
+    this.client.addEventListener("connection", ({ detail }) => detail.status === "live" && (this.#failed = false));
     if (location.search.includes("before=")) history.replaceState(null, "", location.pathname + location.hash);
   }
 

@@ -1,7 +1,7 @@
 /** History: archive, delete, mark as read, one or many at once, each with a way back. */
 import { api } from "../lib/api.js";
-import { h } from "../lib/dom.js";
-import { newsMark } from "./nav.js";
+import { h, stateMark } from "../lib/dom.js";
+import { mark } from "./nav.js";
 import { Selection } from "./selection.js";
 
 const DONE = { archive: "Archived", restore: "Back in the list", delete: "Deleted", read: "Marked as read" };
@@ -101,17 +101,27 @@ export class HistoryPage {
     if (!next) this.bar.after(h("div.empty", {}, h("p", {}, this.archived ? "Nothing is archived." : "Nothing is left on this page.")));
   }
 
-  /** What is unread changes while the page is open. */
+  /** Titles, and what is running or unread, change while the page is open. */
   #marks() {
     for (const row of this.main.querySelectorAll("li[data-conversation]")) {
       const known = this.shell.nav.of(row.dataset.conversation);
       if (!known) continue;
-      const mark = known.live ? [] : newsMark(known.unread);
-      const shown = row.querySelector(".news")?.textContent ?? "";
-      if (shown === (mark[0]?.textContent ?? "")) continue;
+      this.#name(row, known.title);
+      const key = JSON.stringify([known.live, known.unread, known.lastStatus]);
+      if (row.dataset.mark === key) continue;
+      row.dataset.mark = key;
       row.classList.toggle("unread", Boolean(known.unread));
-      for (const old of row.querySelectorAll(".news, .news + .sr")) old.remove();
-      row.querySelector("b").parentElement.after(...mark);
+      const title = row.querySelector(".row > .grow");
+      while (!title.nextElementSibling.matches(".mut")) title.nextElementSibling.remove();
+      const failed = !known.live && !known.unread && known.lastStatus === "failed";
+      title.after(...(failed ? [stateMark("bad", "circle-x", "Failed")] : mark({ ...known, pinned: false })));
     }
+  }
+
+  #name(row, title) {
+    const shown = row.querySelector("b");
+    if (shown.textContent === title) return;
+    shown.textContent = title;
+    for (const one of row.querySelectorAll("[aria-label]")) one.ariaLabel = `${one.ariaLabel.split(": ", 1)[0]}: ${title}`;
   }
 }

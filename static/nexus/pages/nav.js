@@ -11,26 +11,25 @@ const DAY = 86_400_000;
 const LENGTH = 60;
 /** News of one moment are asked for together, ms. */
 const GATHER_MS = 300;
-/** After a break all tabs of all people ask: not in one moment, ms. */
-const SPREAD_MS = 2_000;
 
 export class ConversationList extends EventTarget {
   #items = new Map();
   #rows = new Map();
   #asking = new Map();
+  /** Ids of which something was told while the whole list was on its way: it may be older than that. */
+  #told = null;
 
   /**
    * @param {HTMLElement} element
    * @param {object[]} conversations as on the wire, with `pinned` of this person
-   * @param {string|null} current id of the open one
-   * @param {string|null} me the person's id
+   * @param {{current?: string|null, me: string, workspace: string}} page the open one's id, the person's id, a slug
    */
-  constructor(element, conversations, current, me = null) {
+  constructor(element, conversations, { current = null, me, workspace }) {
     super();
-    this.element = element;
-    this.current = current;
-    this.me = me;
+    Object.assign(this, { element, current, me, workspace });
     for (const conversation of conversations) this.#items.set(conversation.id, conversation);
+    // The server's rows are taken over: a link that has the focus is still the same one after the first news.
+    for (const row of element?.querySelectorAll("[data-conversation]") ?? []) this.#rows.set(row.dataset.conversation, { key: "", element: row });
   }
 
   get all() {
@@ -48,22 +47,36 @@ export class ConversationList extends EventTarget {
 
   /** This person read it, here or on another device. */
   read({ conversationId, unread, lastReadAt }) {
+    this.#told?.add(conversationId);
     const known = this.#items.get(conversationId);
     if (!known || (known.unread === unread && known.lastReadAt)) return;
     this.#items.set(conversationId, { ...known, unread, lastReadAt: lastReadAt ?? known.lastReadAt ?? new Date().toISOString() });
     this.#changed();
   }
 
-  /** The whole list anew: after a break nobody knows what was missed. */
+  /**
+   * The whole list anew: where nobody told this page anything for a while, nobody knows what was missed.
+   * @returns {Promise<void>} rejects with `ApiError`
+   */
   async refresh() {
-    await new Promise((done) => setTimeout(done, Math.random() * SPREAD_MS));
-    try {
-      const { items } = await api("GET", `/api/conversations?status=active&limit=${LENGTH}`);
-      this.#items = new Map(items.map((one) => [one.id, one]));
-      this.#changed();
-    } catch {
-      // the next break or the next page brings it
+    const told = (this.#told = new Set());
+    const { items } = await api("GET", this.#path("", { status: "active", limit: LENGTH }));
+    if (told !== this.#told) return; // asked again meanwhile
+    this.#told = null;
+    const before = JSON.stringify(this.all);
+    const next = new Map(items.filter((one) => !told.has(one.id)).map((one) => [one.id, one]));
+    for (const id of told) {
+      if (!this.#items.has(id)) continue;
+      next.set(id, this.#items.get(id));
+      this.#ask(id);
     }
+    this.#items = next;
+    if (JSON.stringify(this.all) !== before) this.#changed();
+  }
+
+  /** Another tab may have switched the session to another workspace: this page's is named. */
+  #path(rest, query = {}) {
+    return `/api/conversations${rest}?${new URLSearchParams({ ...query, workspace: this.workspace })}`;
   }
 
   /**
@@ -73,6 +86,7 @@ export class ConversationList extends EventTarget {
    */
   update(conversation, own = false) {
     if (conversation.temporary) return;
+    this.#told?.add(conversation.id);
     const known = this.#items.get(conversation.id);
     const { pinned, unread, lastReadAt, ...told } = conversation;
     if (conversation.deletedAt) return this.remove(conversation.id);
@@ -97,7 +111,7 @@ export class ConversationList extends EventTarget {
       setTimeout(async () => {
         this.#asking.delete(id);
         try {
-          this.update(await api("GET", `/api/conversations/${id}`), true);
+          this.update(await api("GET", this.#path(`/${id}`)), true);
         } catch (error) {
           if (error.status === 404) this.remove(id);
         }
@@ -113,6 +127,7 @@ export class ConversationList extends EventTarget {
   #drawn = () => this.draw();
 
   remove(id) {
+    this.#told?.add(id);
     if (this.#items.delete(id)) this.#changed();
   }
 
@@ -128,7 +143,9 @@ export class ConversationList extends EventTarget {
     if (pinned) children.push(h("div.grp", {}, "Pinned"), ...pinned.map((one) => this.#row(one)));
     for (const [name, list] of groups) if (name !== "Pinned") children.push(h("div.grp", {}, name), ...list.map((one) => this.#row(one)));
     if (!children.length) children.push(h("div.grp", {}, "Conversations"), h("p.none", {}, "None yet. The first one you start appears here."));
+    const held = this.element.contains(document.activeElement) ? document.activeElement : null;
     setChildren(this.element, children);
+    if (held?.isConnected && held !== document.activeElement) held.focus({ preventScroll: true }); // it was moved
   }
 
   #row(conversation) {
@@ -145,7 +162,7 @@ export class ConversationList extends EventTarget {
 }
 
 /** At most one mark per row, and always with a word for those who do not see it. */
-function mark({ live, lastStatus, unread, pinned }) {
+export function mark({ live, lastStatus, unread, pinned }) {
   if (live === "waiting") return [h("span.st.warn", {}, icon("shield-alert", "s")), h("span.sr", {}, "waits for approval")];
   if (live) return [h("span.pulse"), h("span.sr", {}, "an agent is answering")];
   if (unread) return newsMark(unread);

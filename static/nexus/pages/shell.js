@@ -10,6 +10,8 @@ import { api, probe } from "../lib/api.js";
 import { setTimeZone } from "../lib/format.js";
 import { loadIcons } from "../lib/icons.js";
 import { schedule } from "../lib/schedule.js";
+import { CatchUp } from "./catch-up.js";
+import { Access } from "./access.js";
 import { closeDrawer, openDrawer } from "./dialogs.js";
 import { wireMenus } from "./menus.js";
 import { ConversationList } from "./nav.js";
@@ -38,7 +40,8 @@ export class Shell {
       storage: safeStorage(),
       probe,
     });
-    this.nav = new ConversationList(document.querySelector("[data-conversation-list]"), state.conversations ?? [], state.conversation?.id ?? null, state.user.id);
+    this.nav = new ConversationList(document.querySelector("[data-conversation-list]"), state.conversations ?? [], { current: state.conversation?.id, me: state.user.id, workspace: state.workspace.slug });
+    this.catchUp = new CatchUp(this.client, this.nav, state.workspace.slug);
     this.keys = new Shortcuts({ enabled: state.user.shortcutsEnabled !== false });
     this.commands = [];
     this.activity = "viewing";
@@ -48,6 +51,7 @@ export class Shell {
     this.#navigation();
     wireMenus();
     this.notices = new Notices(this);
+    new Access(this);
     this.nav.addEventListener("change", () => this.#news());
     document.addEventListener("visibilitychange", () => this.#news());
     this.#news();
@@ -62,7 +66,7 @@ export class Shell {
   }
 
   get readonly() {
-    return this.user.role === "viewer";
+    return this.user.role === "viewer" || this.client?.state.conversation?.mayWrite === false;
   }
 
   agentOf(id) {
@@ -112,11 +116,6 @@ export class Shell {
     });
     this.client.addEventListener("somebody-else", () => location.reload());
     this.client.addEventListener("sent", ({ detail }) => this.#sent(detail));
-    let known = false;
-    this.client.link.addEventListener("open", () => {
-      if (known) this.nav.refresh();
-      known = true;
-    });
     const wake = () => this.client.link.wake();
     // Whatever may mean that the network or this page was away: the link is asked at once.
     for (const type of ["online", "offline", "focus"]) window.addEventListener(type, wake);
@@ -140,8 +139,9 @@ export class Shell {
     else document.getElementById("main")?.prepend(this.banner);
   }
 
-  /** A message that an earlier page left behind went out: one that began a conversation leads there. */
+  /** A message that an earlier page left behind went out: in the open conversation it is seen, a new one is led to. */
   #sent({ message, answer, here }) {
+    if (answer.conversationId === this.initial.conversation?.id) return null;
     if (here) return this.initial.conversation ? null : location.assign(`/c/${answer.conversationId}/`);
     return this.say({ kind: "ok", title: "Sent", text: message.text.slice(0, 120), action: { label: "Open", run: () => location.assign(`/c/${answer.conversationId}/`) } });
   }
