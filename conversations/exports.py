@@ -1,4 +1,4 @@
-"""A conversation as a file to keep: JSON (everything, all branches), Markdown and HTML (the shown branch).
+"""A conversation as a file to keep: JSON (everything, all branches; it can be imported again), Markdown and HTML (the shown branch).
 
 An answer that was cut by its length and continued is one answer there, as on the screen, with a line
 where it was cut; in the JSON `continues` marks the question that let it go on.
@@ -30,15 +30,18 @@ from workspaces.audit import record
 
 from .access import access_conversation
 from .branches import Node, shown_line
+from .export_format import LATEST, MOST_FILES, TERMINAL
 from .markdown import to_html
 from .markdown_text import escaped, fenced
-from .models import Conversation, Message, Run, Upload
+from .models import Conversation, Message, Run, ToolCall, Upload
 from .selectors import messages_of
-from .wire import conversation_wire, instant, message_wire, run_wire
+from .threads import messages_wire
+from .wire import conversation_wire, instant, run_wire, tool_call_wire
 
-FORMAT, VERSION = "nexus.conversation", 1
+FORMAT = "nexus.conversation"
+MACHINE = ("runId", "epoch", "lastSeq", "contextWindow")
 MOST_IMAGE_BYTES = 20 * 1024 * 1024
-"""Of images inside an HTML file, together; further ones are named only."""
+"""Of images inside a file, together; further ones are named only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,16 +144,53 @@ def file_name(title: str) -> str:
 
 
 def _json(found: Exported) -> str:
-    runs = Run.objects.filter(conversation=found.conversation).order_by("created_at")
+    runs = Run.objects.filter(conversation=found.conversation, status__in=TERMINAL).order_by("created_at")
+    calls = ToolCall.objects.filter(conversation=found.conversation, run__status__in=TERMINAL)
+    conversation = conversation_wire(found.conversation)
     out = {
         "format": FORMAT,
-        "version": VERSION,
+        "version": LATEST,
         "exportedAt": instant(timezone.now()),
-        "conversation": conversation_wire(found.conversation),
-        "messages": [message_wire(message) for message in found.messages],
-        "runs": [run_wire(run) for run in runs],
+        "conversation": conversation | {"titledByPerson": found.conversation.titled_by_person},
+        "messages": [
+            wire | {"clearsHistory": message.clears_history}
+            for message, wire in zip(found.messages, messages_wire(found.actor, found.messages), strict=True)
+        ],
+        # An imported run has no log, no owner and no window to fill: what tells of those stays here.
+        "runs": [
+            {name: value for name, value in run_wire(run).items() if name not in MACHINE} for run in runs
+        ],
+        "toolCalls": [
+            tool_call_wire(call) | {"step": call.step, "position": call.position} for call in calls
+        ],
+        "files": _files(found),
     }
     return json.dumps(out, ensure_ascii=False, indent=2)
+
+
+def _files(found: Exported) -> list[dict[str, Any]]:
+    """The images of all branches with their bytes, oldest first, as many as fit."""
+    files: list[dict[str, Any]] = []
+    room = MOST_IMAGE_BYTES
+    for upload in Upload.objects.filter(conversation=found.conversation).order_by("created_at", "id"):
+        if upload.size > room or len(files) == MOST_FILES:
+            continue
+        try:
+            data = (Path(settings.MEDIA_ROOT) / upload.path).read_bytes()
+        except FileNotFoundError:
+            continue
+        room -= len(data)
+        files.append(
+            {
+                "id": str(upload.pk),
+                "name": upload.name,
+                "mediaType": upload.media_type,
+                "size": upload.size,
+                "sha256": upload.sha256,
+                "data": base64.b64encode(data).decode(),
+            }
+        )
+    return files
 
 
 # --- Markdown ---------------------------------------------------------------------------------------------

@@ -64,8 +64,7 @@ def upload_create(*, actor: Actor, name: str, data: bytes) -> Upload:
     if kind is None:
         raise BadInput("This is not an image that can be used. Send a PNG, JPEG, GIF or WebP file.")
     file_id = uuid.uuid4()
-    path = f"{actor.workspace_id.hex}/{timezone.now():%Y-%m}/{file_id.hex}{kind.ending}"
-    _write(Path(settings.MEDIA_ROOT) / path, data)
+    path = store_bytes(actor.workspace_id, file_id, kind, data)
     upload = Upload(
         id=file_id,
         workspace_id=actor.workspace_id,
@@ -79,6 +78,13 @@ def upload_create(*, actor: Actor, name: str, data: bytes) -> Upload:
     )
     upload.save(force_insert=True)
     return upload
+
+
+def store_bytes(workspace_id: UUID, file_id: UUID, kind: Kind, data: bytes) -> str:
+    """Writes them under a name of ours; gives the path below the folder of files."""
+    path = f"{workspace_id.hex}/{timezone.now():%Y-%m}/{file_id.hex}{kind.ending}"
+    _write(Path(settings.MEDIA_ROOT) / path, data)
+    return path
 
 
 def upload_read(*, actor: Actor, file_id: UUID | str) -> tuple[Upload, bytes]:

@@ -76,7 +76,7 @@ async def test_it_exports_everything_as_json(engine, alice, plays):
     response = await person.get(f"/api/conversations/{conversation_id}/export?format=json")
     assert response["Content-Disposition"].startswith("attachment; ")
     out = json.loads(response.content)
-    assert (out["format"], out["version"]) == ("nexus.conversation", 1)
+    assert (out["format"], out["version"]) == ("nexus.conversation", 2)
     assert [message["role"] for message in out["messages"]] == ["user", "assistant", "assistant"], (
         "both branches"
     )
