@@ -30,6 +30,7 @@ from .models import Conversation
 from .search import search_messages
 from .selectors import conversation_annotated_wire, conversation_counts, conversations_of
 from .services.run_continue import LENGTH_STOPS
+from .sharing import links_of_person
 from .threads import snapshot
 
 Page = Callable[..., HttpResponse]
@@ -267,6 +268,7 @@ def settings_page(request: HttpRequest, actor: Actor) -> HttpResponse:
     context |= {
         "tokens": tokens_of(actor),
         "keys": provider_keys_of(actor),
+        "links": links_of_person(actor),
         "providers": sorted(
             {agent["provider"] for agent in context["agents"]} - {"local", "scripted", "ollama"}
         ),

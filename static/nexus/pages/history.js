@@ -1,6 +1,7 @@
 /** History: archive, delete, mark as read, one or many at once, each with a way back. */
 import { api } from "../lib/api.js";
 import { h, stateMark } from "../lib/dom.js";
+import { importButton } from "./import-dialog.js";
 import { mark } from "./nav.js";
 import { Selection } from "./selection.js";
 
@@ -13,6 +14,7 @@ export class HistoryPage {
     this.main = document.getElementById("main");
     this.archived = new URLSearchParams(location.search).get("status") === "archived";
     this.bar = this.main.querySelector("[data-picked]");
+    importButton(shell, this.main);
     this.main.addEventListener("click", (event) => {
       const one = event.target.closest("[data-action]");
       const row = one?.closest("li[data-conversation]");

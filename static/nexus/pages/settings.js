@@ -4,6 +4,7 @@ import { copyText } from "../lib/clipboard.js";
 import { h, icon } from "../lib/dom.js";
 import { confirmDialog } from "./dialogs.js";
 import { NotifySetting } from "./notify-setting.js";
+import { revokeLink } from "./share-dialog.js";
 import { applyTheme } from "./theme.js";
 
 export class SettingsPage {
@@ -18,6 +19,7 @@ export class SettingsPage {
       const button = event.target.closest("[data-action]");
       if (button?.dataset.action === "revoke") this.#revoke(button.closest("[data-token]"));
       if (button?.dataset.action === "remove-key") this.#removeKey(button.closest("[data-key]"));
+      if (button?.dataset.action === "revoke-link") this.#revokeLink(button.closest("[data-link]"));
     });
   }
 
@@ -71,6 +73,10 @@ export class SettingsPage {
     } catch (error) {
       this.shell.fail("Not revoked", error);
     }
+  }
+
+  async #revokeLink(row) {
+    if (await revokeLink(this.shell, { id: row.dataset.link, lastFour: row.dataset.lastFour })) this.#removeRow(row, "[data-no-links]");
   }
 
   #keys(form) {
