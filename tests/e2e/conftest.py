@@ -14,12 +14,12 @@ from .server import Server
 
 PEOPLE = {"alice": "owner", "bob": "member", "vera": "viewer"}
 PASSWORD = "a long pass phrase"
-PATIENCE_MS = 15_000
-"""How long one waits for a thing to be seen: machines are slow. It costs nothing where the thing is there."""
-SLOW = float(os.environ.get("NEXUS_TEST_SLOW", "1"))
+SLOW = max(float(os.environ.get("NEXUS_TEST_SLOW", "1")), 1)
 """How many times slower than this machine every page is made: NEXUS_TEST_SLOW=4 finds what only a fast one hides."""
+PATIENCE_MS = 15_000 * SLOW
+"""How long one waits for a thing to be seen: machines are slow. It costs nothing where the thing is there."""
 
-expect.set_options(timeout=PATIENCE_MS * max(SLOW, 1))
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def live(page: Page) -> None:
@@ -105,7 +105,7 @@ def people(browser: Browser, server: Server) -> Iterator[dict[str, Person]]:
     class Cast(dict[str, Person]):
         def __missing__(self, name: str) -> Person:
             context = browser.new_context(viewport={"width": 1440, "height": 900})
-            context.set_default_timeout(PATIENCE_MS * max(SLOW, 1))
+            context.set_default_timeout(PATIENCE_MS)
             person = self[name] = Person(context, server, name)
             person.log_in()
             return person

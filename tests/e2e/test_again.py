@@ -7,8 +7,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from .conftest import live
 from .test_actions import QUESTION
-from .test_answers import live
 from .test_chat import ANSWER, finished
 from .test_looks import broken_rules
 

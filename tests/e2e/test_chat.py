@@ -6,6 +6,8 @@ import re
 
 from playwright.sync_api import Page, expect
 
+from .conftest import live
+
 ANSWER = "nexus-message[from=assistant]"
 
 
@@ -81,6 +83,7 @@ def test_it_shows_two_people_the_same_stream_and_each_other(people):
     expect(bob.page.locator("#rail nexus-presence")).to_contain_text("alice")
     finished(alice.page)
     finished(bob.page)
+    live(bob.page)
     alice.ask("What's my session activity?")
     finished(alice.page, 2)
     finished(bob.page, 2)
@@ -100,6 +103,7 @@ def test_it_stops_and_keeps_what_was_written(people):
     kept = alice.page.locator(f"{ANSWER} nexus-response").last.inner_text().strip()
     assert kept
     alice.page.reload()
+    live(alice.page)
     assert alice.page.locator(f"{ANSWER} nexus-response").last.inner_text().strip() == kept
 
 

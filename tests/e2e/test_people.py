@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from .conftest import PASSWORD
+from .conftest import PASSWORD, PATIENCE_MS, live
 from .test_looks import SIZES, broken_rules
 
 
@@ -20,7 +20,7 @@ def test_a_stranger_comes_by_a_link_and_is_removed_at_once(people, browser, serv
     alice.page.click("[data-copy]")
 
     context = browser.new_context(viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     page.goto(link)
     assert page.url == server.url + "/join/"
@@ -35,7 +35,7 @@ def test_a_stranger_comes_by_a_link_and_is_removed_at_once(people, browser, serv
     page.click("main button.primary")
     page.wait_for_selector(".shell")
     expect(page.locator("summary.ws")).to_contain_text("Team")
-    page.wait_for_selector("nexus-presence, nexus-connection", state="attached")
+    live(page)
 
     alice.page.goto(server.url + "/members/")
     row = alice.page.locator(".members .rows li", has_text="stefan").first
@@ -48,7 +48,7 @@ def test_a_stranger_comes_by_a_link_and_is_removed_at_once(people, browser, serv
     row.get_by_role("button", name="Remove stefan").click()
     expect(alice.page.locator(".said")).to_have_text("stefan was removed.")
     # The open page is told, without a reload.
-    expect(page.get_by_text("You may not see this any more")).to_be_visible(timeout=6_000)
+    expect(page.get_by_text("You may not see this any more")).to_be_visible()
     page.goto(server.url + "/")
     expect(page.locator("h1")).to_have_text("You are in no workspace yet")
     context.close()
