@@ -33,7 +33,7 @@ from nexus_core.ports import AttemptOutcome, Settled, StepRecord
 from nexus_core.providers.base import ModelRequest
 from nexus_core.usage import Cost, Usage
 from realtime.models import Activity
-from workspaces.access import Actor
+from workspaces.access import Actor, NotFound
 from workspaces.statements import Table
 
 from .conftest import chunks_of, last_status
@@ -252,9 +252,11 @@ def test_it_counts_messages_only_for_whom_may_read_and_mends_a_count_that_is_beh
 ) -> None:
     started = ask(alice)
     key = started.conversation.pk
-    assert conversation_count(key, readable_by=charlie) is None  # another workspace
+    with pytest.raises(NotFound):  # another workspace
+        conversation_count(key, readable_by=charlie)
     Conversation.objects.filter(pk=key).update(visibility="private")
-    assert conversation_count(key, readable_by=bob) is None
+    with pytest.raises(NotFound):
+        conversation_count(key, readable_by=bob)
     assert conversation_count(uuid4()) is None
     Message.objects.create(conversation=started.conversation, number=7, role="user")
     counted = conversation_count(key, readable_by=alice)
