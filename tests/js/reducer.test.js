@@ -189,6 +189,13 @@ test("it tells activities apart that come as frames of their own", () => {
   assert.deepEqual(state.activities.map(({ id, conversationId }) => [id, conversationId]), [["b", "c9"], ["a", "c9"]]);
 });
 
+test("it keeps what was told while the feed was on its way, and takes the rest from there", () => {
+  const at = (id, second) => ({ id, activityType: "asked", createdAt: `2026-11-20T10:00:0${second}.000Z` });
+  const told = play([at("old", 1), at("both", 3), at("new", 5)].map((one) => ({ ...one, type: "activity.recorded" })));
+  const state = reduce(told, { type: "local.activities", activities: [at("both", 3), at("missed", 2)] });
+  assert.deepEqual(state.activities.map(({ id }) => id), ["new", "both", "missed"]);
+});
+
 /** Question, answer, question … under one another, from number `from` to `to`. */
 const chain = (from, to) => Array.from({ length: to - from + 1 }, (_, n) => from + n).map((n) => (n % 2 ? question(`m${n}`, n, n > 1 ? `m${n - 1}` : null) : answer(`m${n}`, n, `m${n - 1}`, `r${n}`)));
 const part = (from, to) => ({ messages: chain(from, to), line: chain(from, to).map((one) => one.id), earlier: from > 1 ? { before: `m${from}`, count: from - 1 } : null });

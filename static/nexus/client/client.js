@@ -6,13 +6,10 @@
 import { Link } from "./link.js";
 import { AUTO_SEND_MS, newClientId, Outbox } from "./outbox.js";
 import { initialState, reduce } from "./reducer.js";
+import { NexusError, Requests } from "./requests.js";
 import { isLive } from "./run.js";
 import { liveRuns, thread } from "./thread.js";
 
-/** How long a question to the server may stay without an answer, ms. */
-const ANSWER_MS = 20_000;
-/** A timer this much behind its time slept: the answer may lie unread in the socket, ms. */
-const LATE_MS = 4_000;
 /** How often it is looked whether something is missing, ms. */
 const HEAL_MS = 2_000;
 /** A replay that brought nothing is asked for again, ms. */
@@ -22,18 +19,11 @@ const STILL_MS = [15_000, 120_000];
 /** After a reload a message that may have arrived is not shown a second time before the server was asked, ms. */
 const QUIET_MS = 2_000;
 
-/** A refusal by the server, with its code for a program and its message for a person. */
-export class NexusError extends Error {
-  constructor(code, message) {
-    super(message);
-    this.name = "NexusError";
-    this.code = code;
-  }
-}
+export { NexusError };
 
 export class NexusClient extends EventTarget {
-  #waiting = new Map();
-  #nextId = 1;
+  #requests = new Requests((frame) => this.link.send(frame));
+  #replayCount = 0;
   /** Per run: {at, from, wait}, when its log was asked for last, after which seq, and how long nothing may come. */
   #replays = new Map();
   /** Ids of replays on their way: a refusal of one is nobody's error. */
@@ -75,7 +65,7 @@ export class NexusClient extends EventTarget {
     this.#restorePending();
     this.link.addEventListener("open", (event) => this.#opened(event.detail.frame));
     this.link.addEventListener("frame", (event) => this.#received(event.detail.frame));
-    this.link.addEventListener("lost", (event) => this.#lost(event.detail.code));
+    this.link.addEventListener("lost", (event) => this.#requests.lost(event.detail.code));
     this.link.addEventListener("status", (event) => this.#emit("connection", event.detail));
     if (storage) events.addEventListener?.("storage", (event) => this.#droppedElsewhere(this.outbox.dropped(event)));
   }
@@ -250,25 +240,7 @@ export class NexusClient extends EventTarget {
    * @returns {Promise<object>} the answering frame; rejects with `NexusError`
    */
   request(frame) {
-    const id = `c${this.#nextId++}`;
-    return new Promise((resolve, reject) => {
-      const waiting = { resolve, reject, type: frame.type, timer: null };
-      const wait = (ms) => {
-        const due = Date.now() + ms;
-        waiting.timer = setTimeout(() => {
-          // After a sleep the answer may lie unread in the socket, or the link is dead and about to say so.
-          if (Date.now() - due > LATE_MS) return wait(LATE_MS);
-          this.#waiting.delete(id);
-          reject(new NexusError("timeout", "The server did not answer. Try again."));
-        }, ms);
-      };
-      wait(ANSWER_MS);
-      this.#waiting.set(id, waiting);
-      if (this.link.send({ ...frame, id })) return;
-      clearTimeout(waiting.timer);
-      this.#waiting.delete(id);
-      reject(new NexusError("offline", "You are offline. Try again when the connection is back."));
-    });
+    return this.#requests.ask(frame);
   }
 
   /** Changes the state by one frame and tells the listeners. */
@@ -404,21 +376,8 @@ export class NexusClient extends EventTarget {
     }
   }
 
-  #lost(code) {
-    for (const { reject, timer, type } of this.#waiting.values()) {
-      clearTimeout(timer);
-      // 4009 answers the message that was too large: to send it again would close the socket again.
-      reject(code === 4009 && type === "run.start" ? new NexusError("frame_too_large", "This message is too long to send.") : new NexusError("lost", "The connection was lost."));
-    }
-    this.#waiting.clear();
-  }
-
   #received(frame) {
-    const waiting = frame.id !== undefined ? this.#waiting.get(frame.id) : undefined;
-    if (waiting) {
-      this.#waiting.delete(frame.id);
-      clearTimeout(waiting.timer);
-    }
+    const waiting = this.#requests.take(frame);
     if (this.link.status === "closed") return;
     if (frame.type === "error") {
       if (this.#refusedReplay(frame)) return;
@@ -458,7 +417,7 @@ export class NexusClient extends EventTarget {
     const asked = this.#replays.get(run.id);
     const behind = run.gapAt > run.lastSeq;
     if (asked?.asked && Date.now() - asked.at < REPLAY_MS) return;
-    const id = `r${this.#nextId++}`;
+    const id = `r${++this.#replayCount}`;
     this.#replayIds.add(id);
     if (!this.link.send({ type: "replay", id, runId: run.id, after: run.lastSeq })) return;
     this.#replays.set(run.id, { at: Date.now(), from: run.lastSeq, asked: true, wait: Math.min((asked?.wait ?? STILL_MS[0]) * (behind ? 1 : 2), STILL_MS[1]) });
