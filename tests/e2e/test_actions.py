@@ -62,20 +62,6 @@ def test_it_keeps_each_answer_at_its_question_when_the_next_one_is_queued(people
     assert page.evaluate(roles) == ["user", "assistant"] * 3
 
 
-def test_it_goes_on_where_an_answer_was_stopped(people):
-    alice = people["alice"]
-    start_with(alice.page, "demo-agent")
-    alice.ask("Show me token usage statistics")
-    alice.page.wait_for_url(re.compile(r"/c/"))
-    alice.page.wait_for_selector(f"{ANSWER} nexus-response")
-    alice.page.keyboard.press("Escape")
-    expect(alice.page.locator(ANSWER)).to_contain_text("What was written is kept.")
-    alice.page.get_by_role("button", name="Continue").click()
-    expect(alice.page.locator(ANSWER)).not_to_contain_text("Stopped", timeout=20_000)
-    finished(alice.page)
-    expect(alice.page.locator(ANSWER)).to_have_count(1)
-
-
 def test_it_renames_pins_archives_and_deletes_with_a_way_back(people):
     page = begin(people["alice"], "/help")
     address = page.url

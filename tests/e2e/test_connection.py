@@ -132,6 +132,17 @@ def test_a_black_hole_is_noticed_in_seconds_when_the_page_is_looked_at(alice, ho
     same(alice.page, house, conversation_id, words(60))
 
 
+def test_it_goes_on_where_an_answer_was_stopped(alice, house, network):
+    begin(alice, 30, 150)
+    alice.page.keyboard.press("Escape")
+    expect(alice.page.locator(ANSWER)).to_contain_text("What was written is kept.")
+    alice.page.get_by_role("button", name="Continue").click()
+    expect(alice.page.locator(ANSWER)).not_to_contain_text("Stopped")
+    some(alice.page, 28)
+    expect(alice.page.locator(f"{ANSWER}[live]")).to_have_count(0)
+    expect(alice.page.locator(ANSWER)).to_have_count(1)
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
 def test_a_restart_of_the_server_in_the_middle_ends_with_the_whole_text(alice, house, network, how):
     conversation_id = begin(alice, 40)
