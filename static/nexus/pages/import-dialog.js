@@ -1,6 +1,5 @@
 /** A conversation out of an exported file: choose or drag it, see what it is, then take it in. */
 import { h, icon } from "../lib/dom.js";
-import { plural } from "../lib/format.js";
 import { sendFile } from "../lib/send-file.js";
 import { closeOnBackdrop } from "./dialogs.js";
 
