@@ -113,5 +113,5 @@ function plural(number, thing) {
 }
 
 function day(instant) {
-  return new Date(instant).toLocaleDateString("en", { day: "numeric", month: "short", year: "numeric" });
+  return new Date(instant).toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric" });
 }

@@ -237,7 +237,7 @@ function rights(people) {
 }
 
 function day(instant) {
-  return new Date(instant).toLocaleDateString("en", { day: "numeric", month: "short" });
+  return new Date(instant).toLocaleDateString("en-GB", { day: "numeric", month: "short" });
 }
 
 /** Who can see this, in one sentence. */
