@@ -79,7 +79,13 @@ def told(item: dict[str, Any], agents: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-UNNAMED = ("ai_response_completed", "conversation_deleted", "conversation_restored", "visibility_changed")
+UNNAMED = (
+    "ai_response_completed",
+    "conversation_deleted",
+    "conversation_restored",
+    "visibility_changed",
+    "imported",
+)
 """Their words name the target already."""
 
 

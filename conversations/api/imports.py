@@ -61,7 +61,7 @@ async def import_(
 ) -> HttpResponse:
     """A file that Nexus exported as JSON becomes a conversation of the caller's own, private, with its branches, runs and
     images; nothing is booked. 201; the same file again is 200 with the conversation that is there."""
-    made, wire = await in_database(_import, request.auth, content_of(file), copy)
+    made, wire = await in_database(_import, request.auth, content_of(file), another)
     return answer(wire, 201 if made else 200)
 
 
