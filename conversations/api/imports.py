@@ -55,8 +55,8 @@ async def preview(request: ApiRequest, file: FileField[UploadedFile]) -> HttpRes
 async def import_(
     request: ApiRequest,
     file: FileField[UploadedFile],
-    copy: Annotated[
-        bool, Query(description="Another one, also where this file was imported before.")
+    another: Annotated[
+        bool, Query(alias="copy", description="Another one, also where this file was imported before.")
     ] = False,
 ) -> HttpResponse:
     """A file that Nexus exported as JSON becomes a conversation of the caller's own, private, with its branches, runs and
