@@ -17,13 +17,13 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.db import InterfaceError, InternalError, OperationalError
+from django.db import InterfaceError, InternalError, OperationalError, transaction
 from django.db.models import F
 
 from agents.services import build_agent
 from billing.meter import DbMeter, attempts_settle_orphans
 from nexus_core.agent import AgentRequest, BaseAgent, run_agent
-from nexus_core.chunks import ContentChunk, ErrorChunk, MetadataChunk, ReasoningChunk, ToolCallChunk
+from nexus_core.chunks import Chunk, ContentChunk, ErrorChunk, MetadataChunk, ReasoningChunk, ToolCallChunk
 from nexus_core.context import ExecutionContext
 from nexus_core.defaults import default_ports
 from nexus_core.errors import NexusError, RunFenced
@@ -375,6 +375,7 @@ class Runner:
         try:
             await recorder.add(ErrorChunk(known.message, known.code, known.retryable))
             await recorder.flush()
+            await in_database(_settle_left_open, run, recorder.log)
             ending = Ending("failed", error_code=known.code, error_message=known.message, stop_reason="error")
             await in_database(
                 run_finish,
@@ -424,13 +425,21 @@ def agent_window(agent: BaseAgent) -> dict[str, int]:
 def since(run: Run) -> int:
     from django.utils import timezone
 
-    return int((timezone.now() - run.created_at).total_seconds() * 1000)
+    # `created_at` is of the database's clock, or another process': ours may be behind it.
+    return max(0, int((timezone.now() - run.created_at).total_seconds() * 1000))
 
 
 async def aclose(stream: Any) -> None:
     close = getattr(stream, "aclose", None)
     if close is not None:
         await close()
+
+
+def _settle_left_open(run: Run, log: list[tuple[int, Chunk]]) -> None:
+    """A last step that could not be stored leaves its attempt open, which nobody would come to settle."""
+    with transaction.atomic():
+        fence(run.pk, run.epoch)
+        attempts_settle_orphans(run.pk, visible_text(fold(log)))
 
 
 def _release(run_id: UUID, epoch: int, *, in_order: bool = True) -> None:

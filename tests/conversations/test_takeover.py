@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from datetime import timedelta
 
 import pytest
 from django.db import OperationalError, connection
 from django.db.models import Sum
+from django.utils import timezone
 
 from billing.meter import DbMeter
 from billing.models import Attempt
 from conversations.database import in_database
-from conversations.engine import pace, port
+from conversations.engine import pace, port, runner
 from conversations.engine.journal import DbJournal
 from conversations.models import Message, Run
 from conversations.services.run_start import run_start
@@ -205,3 +207,36 @@ async def test_it_does_not_count_owners_that_stopped_in_order(engine, alice, pla
     run, chunks = await lives_of_a_run(engine, alice, plays, 7, stop)
     assert (run.status, run.epoch, run.handovers) == ("complete", 8, 7)
     assert last_status(chunks) == "complete" and text_of(chunks).endswith("Done at last.")
+
+
+@pytest.mark.parametrize("seconds", [-300, 300])
+async def test_it_does_not_mind_a_clock_of_the_process_that_is_off(
+    engine, alice, plays, monkeypatch, seconds
+):
+    real = timezone.now
+    monkeypatch.setattr(timezone, "now", lambda: real() + timedelta(seconds=seconds))
+    plays(calls(), "It is noted.", tools=[note])
+    started = await begin(alice)
+    assert last_status(await chunks_of(started.run.pk)) == "complete"
+    run = await reloaded(started.run)
+    assert run.first_token_ms is not None and run.first_token_ms >= 0
+
+
+async def test_it_leaves_no_attempt_open_when_an_end_cannot_be_stored(engine, alice, plays, monkeypatch):
+    finish, failed = runner.run_finish, []
+
+    def fails_once(run: Run, **ending: object) -> None:
+        if not failed:
+            failed.append(run.pk)
+            raise RuntimeError("a bug")
+        finish(run, **ending)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(runner, "run_finish", fails_once)
+    plays([TextDelta("All said."), Stop("end", (TextPart("All said."),), Usage(input=9, output=3))])
+    started = await begin(alice)
+    assert last_status(await chunks_of(started.run.pk)) == "failed"
+    run = await reloaded(started.run)
+    attempts = await in_database(lambda: list(Attempt.objects.filter(run_id=run.pk)))
+    assert [attempt.status for attempt in attempts] == ["UNKNOWN"]
+    assert (run.tokens_input, run.tokens_output) == (attempts[0].tokens_input, attempts[0].tokens_output)
+    assert run.tokens_output > 0 and run.estimated
