@@ -86,7 +86,9 @@ class Cluster:
         direct = env | ({"DATABASE_URL": self.postgres.direct} if self.postgres is not None else {})
         direct |= {"REDIS_URL": "", "NEXUS_FAILPOINTS": "", "LOG_LEVEL": "CRITICAL"}
         self.people = await asyncio.to_thread(self._fill, direct)
-        self.inspector = await self._stack.enter_async_context(Inspector(direct, self.plan.tree))
+        self.inspector = await self._stack.enter_async_context(
+            Inspector(direct, self.plan.tree, self.folder / "inspector.log")
+        )
         if self.plan.topology == "embedded":
             self.nodes = [Node("web1", "daphne", self.folder, env, self.plan.tree)]
         else:
@@ -201,6 +203,13 @@ class Cluster:
 
     def hints(self, **shares: float) -> None:
         """How doorbells are damaged from now on (`product.hints`); nothing named: not at all."""
-        half = self.folder / "hints.half"
-        half.write_text(json.dumps(shares))
-        half.rename(self.folder / "hints.json")
+        self._tell("hints.json", shares)
+
+    def clocks(self, offsets: Mapping[str, float]) -> None:
+        """By how many seconds the clocks of the nodes are off from now on (`product.clock`)."""
+        self._tell("clocks.json", offsets)
+
+    def _tell(self, name: str, what: Mapping[str, float]) -> None:
+        half = self.folder / f"{name}.half"
+        half.write_text(json.dumps(dict(what)))
+        half.rename(self.folder / name)

@@ -18,18 +18,8 @@ from pathlib import Path
 
 from scripts.assets import find_node
 
-from .nodes import ROOT
+from .copies import copy_of_the_tree
 
-LEFT_OUT = (
-    ".git",
-    ".venv",
-    "node_modules",
-    "var",
-    "__pycache__",
-    ".mypy_cache",
-    ".ruff_cache",
-    ".pytest_cache",
-)
 SECONDS = 900
 
 
@@ -147,15 +137,6 @@ GUARDS: tuple[Guard, ...] = (
         (("chaos", "--topology", "scaled", "--fault", "worker_kill_in_commit", "--trials", "3"),),
     ),
 )
-
-
-def copy_of_the_tree(to: Path) -> Path:
-    tree = to / "tree"
-    shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*LEFT_OUT), symlinks=True)
-    modules = ROOT / "node_modules"
-    if modules.exists():
-        (tree / "node_modules").symlink_to(modules)
-    return tree
 
 
 def take_out(tree: Path, guard: Guard) -> Callable[[], None]:

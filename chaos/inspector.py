@@ -47,23 +47,25 @@ class Unfinished:
 
 
 class Inspector:
-    def __init__(self, env: Mapping[str, str], tree: Path) -> None:
-        self._env, self._tree = dict(env), tree
+    def __init__(self, env: Mapping[str, str], tree: Path, log: Path) -> None:
+        self._env, self._tree, self._log = dict(env), tree, log
         self._child: asyncio.subprocess.Process | None = None
         self._lock = asyncio.Lock()
         self._asked = 0
 
     async def __aenter__(self) -> Inspector:
-        self._child = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "chaos.inspecting",
-            cwd=self._tree,
-            env=self._env,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=LINE_BYTES,
-        )
+        with self._log.open("ab") as log:
+            self._child = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "chaos.inspecting",
+                cwd=self._tree,
+                env=self._env,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                limit=LINE_BYTES,
+            )
         return self
 
     async def __aexit__(self, *_: object) -> None:

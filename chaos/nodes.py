@@ -28,7 +28,7 @@ class Node:
     """One process at a time; after its end the same node may be started again, at the same port.
 
     Args:
-        tree: the checkout it runs from.
+        tree: the checkout it runs from; with `env` it may change before the next start.
     """
 
     def __init__(
@@ -37,7 +37,8 @@ class Node:
         self.name, self.kind = name, kind
         self.port = free_port() if kind in WEB else 0
         self.log = folder / f"{name}.log"
-        self._folder, self._env, self._tree = folder, env, tree
+        self._folder, self.tree = folder, tree
+        self.env = {**env, "CHAOS_NODE": name}
         self._process: subprocess.Popen[bytes] | None = None
         self.started_at = 0.0
         self._log_from = 0
@@ -55,8 +56,8 @@ class Node:
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(
                 [sys.executable, *self._command()],
-                cwd=self._tree,
-                env=dict(self._env),
+                cwd=self.tree,
+                env=self.env,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,

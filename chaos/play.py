@@ -21,6 +21,7 @@ FaultKind = Literal[
     "status",
     "silent",
     "drip",
+    "refused",
     "malformed",
     "no_usage",
     "absurd_usage",

@@ -6,6 +6,8 @@ from random import Random
 
 from .play import Call, Play, PlayStep, ProviderFault
 
+RETRY_AFTER = ("", "", "0", "1", "-7", "soon", "Wed, 21 Oct 2015 07:28:00 GMT", "Thursday, late")
+"""In seconds, as a date, and as nobody should say it. A long one is cut to a minute, which is too long here."""
 RETRIED = (408, 409, 429, 500, 502, 503, 504, 529)
 
 
@@ -47,6 +49,14 @@ def tool_play(dice: Random, key: str) -> Play:
     return Play(key, tuple(steps))
 
 
+def crowded_play(dice: Random, key: str) -> Play:
+    """A hundred calls at once, most of them of the tool that must not be repeated."""
+    tools = ("chaos_append", "chaos_append", "chaos_put")
+    calls = tuple(Call(dice.choice(tools), f"{key}.0.{n}", dice.randint(0, 400), 50) for n in range(100))
+    first = PlayStep(words=dice.randint(0, 20), pace_ms=5, calls=calls)
+    return Play(key, (first, PlayStep(words=dice.randint(10, 50), pace_ms=10)))
+
+
 def mixed_play(dice: Random, key: str) -> Play:
     return dice.choice((text_play, tool_play, tool_play))(dice, key)
 
@@ -69,6 +79,8 @@ def _fault(dice: Random) -> ProviderFault:
             "status",
             "status",
             "silent",
+            "drip",
+            "refused",
             "malformed",
             "no_usage",
             "absurd_usage",
@@ -77,7 +89,9 @@ def _fault(dice: Random) -> ProviderFault:
     )
     if kind == "status":
         status = dice.choice((*RETRIED, 400, 401, 403, 404, 413))
-        return ProviderFault("status", status=status, retry_after=dice.choice(("", "", "0", "1")))
+        return ProviderFault("status", status=status, retry_after=dice.choice(RETRY_AFTER))
     if kind == "silent":
         return ProviderFault("silent", at=dice.randint(0, 3000), seconds=dice.uniform(0.5, 3))
+    if kind == "drip":  # byte by byte, a few thousand of them
+        return ProviderFault("drip", seconds=0.001)
     return ProviderFault(kind, at=dice.randint(0, 4000))  # type: ignore[arg-type]

@@ -100,6 +100,9 @@ class ChaosProvider:
             more = {"Retry-After": fault.retry_after} if fault.retry_after else {}
             await _answer(writer, fault.status, ERRORS, more)
             return True
+        if request.fault == "refused":
+            writer.transport.abort()
+            return False
         number = ABSURD if request.fault == "absurd_usage" else request.number
         pieces = WIRES[request.wire](request.key, step, request.step, request.attempt, number)
         stream = _Stream(writer, request, usage_of(step, request.number), chunked=step.framing == "chunked")

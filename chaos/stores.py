@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -19,6 +21,11 @@ from scripts.services.redis import start_redis
 from .proxy import FaultProxy
 
 READY_SECONDS = 30.0
+DISK_FULL = """
+CREATE OR REPLACE FUNCTION chaos_full() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full';
+END $$
+"""
 
 
 def _through(url: str, port: int) -> str:
@@ -109,6 +116,25 @@ class Postgres:
             ).fetchall()
         return len(found)
 
+    @contextlib.contextmanager
+    def full(self) -> Iterator[None]:
+        """Refuses every row of the product's own tables, with the error of a full disk."""
+        with psycopg.connect(self.direct, autocommit=True) as connection:
+            connection.execute(DISK_FULL)
+            found = connection.execute(
+                "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+            ).fetchall()
+            tables = sorted(name for (name,) in found if name.split("_")[0] in ("conversations", "billing"))
+            for table in tables:
+                connection.execute(
+                    f'CREATE TRIGGER chaos_full BEFORE INSERT OR UPDATE ON "{table}" EXECUTE FUNCTION chaos_full()'
+                )
+            try:
+                yield
+            finally:
+                for table in tables:
+                    connection.execute(f'DROP TRIGGER chaos_full ON "{table}"')
+
     def stop(self) -> None:
         if self._restarted is not None:
             self._restarted.send_signal(signal.SIGINT)
@@ -149,6 +175,12 @@ class Redis:
         self._service = start_redis()
         self.direct = self._service.value
         self.proxy.target = self._address()
+
+    def limit(self, size: int) -> None:
+        """Bytes of memory that it may use; 0: as many as it likes."""
+        with redis.Redis.from_url(self.direct) as client:
+            client.config_set("maxmemory-policy", "noeviction")
+            client.config_set("maxmemory", size)
 
     async def freeze(self, seconds: float) -> None:
         pid = self._pid

@@ -30,7 +30,7 @@ async def watch_leases(scene: Scene) -> None:
             if over is None:
                 alone_since.pop(key, None)
                 continue
-            since = min(alone_since.get(key, now), now - over)
+            since = min(alone_since.get(key, now - over), now - over)
             alone_since[key] = since
             if scene.able_since is None or run.id in told:
                 continue
@@ -43,10 +43,10 @@ async def watch_leases(scene: Scene) -> None:
 
 
 def _alone_for(run: Unfinished, lease: float) -> float | None:
-    """Seconds since which it should have an owner; None while it has one, or need not."""
+    """Seconds since which it should have an owner; None while it has one, or need not. A queued one is given a
+    lease's time from when it was first seen: when it was made is told by a clock that may be off."""
     if run.status == "queued":
-        over = run.age - lease
-        return None if run.waits_for_another or over <= 0 else over
+        return None if run.waits_for_another else -lease
     if run.lease_age is None:
         return 0.0
     return None if run.lease_age <= lease else run.lease_age - lease

@@ -9,15 +9,20 @@ from typing import Literal
 
 from ..cluster import Topology
 from ..play import Play
-from ..plays import broken_play, mixed_play
+from ..plays import broken_play, crowded_play, mixed_play
 from ..scene import Scene
-from . import others, processes, stores
+from . import limits, others, processes, stores, upgrade
 
 BOTH: tuple[Topology, ...] = ("embedded", "scaled")
 SCALED: tuple[Topology, ...] = ("scaled",)
 
 AWAY = ("Service Unavailable",)
 """Requests that came while the database was away, or the process stopped, were answered with 503, which Django logs."""
+
+NO_MEMORY = ("Redis is unavailable, retrying",)
+"""Docket says of this one, with a traceback, what it says of an absent Redis without."""
+FULL = (*AWAY, "a run cannot be stored", "tool chaos_")
+"""A full disk is told to whoever looks after the server; and the tools' own file is on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,11 @@ FAULTS: dict[str, Fault] = {
         Fault("postgres_restart", stores.postgres_restart, SCALED, recovery="next", allowed=AWAY),
         Fault("postgres_terminate", stores.postgres_terminate, SCALED, recovery="next", allowed=AWAY),
         Fault("postgres_black_hole", stores.postgres_black_hole, SCALED, recovery="next", allowed=AWAY),
+        Fault("disk_full", limits.disk_full, recovery="next", allowed=FULL, all_complete=False),
+        Fault("redis_full", limits.redis_full, SCALED, recovery="next", allowed=NO_MEMORY),
+        Fault("clocks_off", limits.clocks_off),
+        Fault("many_calls", limits.many_calls, play=crowded_play, runs=(1, 2)),
+        Fault("upgrade", upgrade.upgrade, SCALED, allowed=AWAY),
         Fault("hints_fail", others.hints_fail, recovery="next"),
         Fault("provider_breaks", others.provider_breaks, play=broken_play, all_complete=False),
     )
