@@ -47,7 +47,7 @@ export class NexusRunWaterfall extends HTMLElement {
     const { run, agent } = this.#view;
     const now = Date.now();
     const axis = waterfall(run, now);
-    const key = JSON.stringify([run.id, run.status, axis.rows.map((row) => [row.id, row.state, row.label]), agent?.name]);
+    const key = JSON.stringify([run.id, run.status, run.loaded, axis.rows.map((row) => [row.id, row.state, row.label]), agent?.name]);
     if (key !== this.#key) {
       this.#key = key;
       this.#build(run, agent, axis);
@@ -67,7 +67,7 @@ export class NexusRunWaterfall extends HTMLElement {
     });
     this.replaceChildren(
       h("h2", {}, "This run ", h("span.mut.cut", {}, agent?.name ?? run.agentId ?? ""), h("span.grow"), mark),
-      axis.rows.length ? h("ol.wf", {}, ...rows) : h("p.mut", {}, run.items.length || live ? "Waiting for the first words." : "Loading its steps."),
+      axis.rows.length ? h("ol.wf", {}, ...rows) : h("p.mut", {}, withoutSteps(run, live)),
       h("dl.kv"),
     );
   }
@@ -108,6 +108,13 @@ export class NexusRunWaterfall extends HTMLElement {
     list.hidden = !facts.length;
     list.replaceChildren(...facts.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
   }
+}
+
+/** Why there is no step to show. Of an answer that was copied or brought along from elsewhere no log exists. */
+function withoutSteps(run, live) {
+  if (run.items.length || live) return "Waiting for the first words.";
+  if (!run.loaded) return "Loading its steps.";
+  return run.status === "complete" ? "No steps are kept of it." : "It ended before its first step.";
 }
 
 customElements.define("nexus-run-waterfall", NexusRunWaterfall);

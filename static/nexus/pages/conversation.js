@@ -138,7 +138,7 @@ export class ConversationPage {
         for (const { seq, chunk } of items) told = applyChunk(told, seq, chunk);
         more = items.length > 0 && isLive(told);
       }
-      this.#older.set(run.id, { ...told, status: run.status });
+      this.#older.set(run.id, { ...told, status: run.status, loaded: true });
       schedule(this.draw);
     } catch {
       this.#older.delete(run.id); // it is tried again when the answer comes into view again
