@@ -60,9 +60,13 @@ export class ConversationList extends EventTarget {
    */
   async refresh() {
     const told = (this.#told = new Set());
-    const { items } = await api("GET", this.#path("", { status: "active", limit: LENGTH }));
-    if (told !== this.#told) return; // asked again meanwhile
-    this.#told = null;
+    let items;
+    try {
+      ({ items } = await api("GET", this.#path("", { status: "active", limit: LENGTH })));
+      if (told !== this.#told) return; // asked again meanwhile
+    } finally {
+      if (told === this.#told) this.#told = null;
+    }
     const before = JSON.stringify(this.all);
     const next = new Map(items.filter((one) => !told.has(one.id)).map((one) => [one.id, one]));
     for (const id of told) {
