@@ -17,7 +17,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from agents.models import Agent
-from billing.measures import KEYS, PURPOSES, TOKENS
+from billing.measures import KEYS, MEASURES, PURPOSES, TOKENS
 from billing.models import PriceVersion
 from billing.reading import Key, Scope, Top, read
 from billing.sealing import first_attempt, usage_seal
@@ -25,7 +25,7 @@ from billing.selectors import conversation_names, zone_of
 from billing.spans import Span, span_of
 from nexus_core.usage import pico_to_usd
 from workspaces.access import Actor, Invalid
-from workspaces.models import Membership, User
+from workspaces.models import User
 
 GroupBy = Literal["agent", "model", "provider", "user", "conversation", "purpose"]
 GROUPS: tuple[GroupBy, ...] = ("agent", "model", "provider", "user", "conversation", "purpose")
@@ -73,9 +73,7 @@ def usage_overview(
         raise Invalid(f"groupBy must be one of {', '.join(GROUPS)}, not {group_by!r}.")
     usage_seal(workspace_id=actor.workspace_id, seconds=SEAL_SECONDS)
     scope = scope_of(actor, chosen, now)
-    totals = _sum(read(scope))
-    order = ("cost_total", *TOKENS.values())
-    found = read(scope, [group_by], order_by=order, limit=MOST_GROUPS + 1) if totals["requests"] else []
+    by_price, found, totals = _sums(scope, group_by)
     shown = found[:MOST_GROUPS]
     names = names_of(actor, group_by, [row["k0"] for row in shown])
     return {
@@ -83,7 +81,7 @@ def usage_overview(
         "groupBy": group_by,
         "totals": line_wire(totals),
         "before": _before(scope),
-        "costByBucket": _cost_by_bucket(scope, totals),
+        "costByBucket": _cost_by_bucket(by_price, totals),
         "groups": [
             {"key": key_wire(row["k0"]), "name": names.get(row["k0"]), **line_wire(row)} for row in shown
         ],
@@ -123,24 +121,6 @@ def usage_latencies(
         **_times(rows),
         "groups": groups,
         "overTime": {"starts": [instant(part) for part in parts], "timeToFirstTokenMs": first},
-    }
-
-
-def choices(actor: Actor) -> dict[str, list[tuple[str, str]]]:
-    """What the filters offer: the workspace's agents and people, and what providers and models its usage names."""
-    agents = Agent.objects.filter(workspace_id=actor.workspace_id).order_by("name", "-deleted_at")
-    people = Membership.objects.filter(workspace_id=actor.workspace_id).select_related("user")
-    # From its beginning: one row per model, by the hours, is quick.
-    scope = scope_of(actor, Chosen("all"))
-    used = read(scope, ["provider", "model"], measures=("requests",), order_by=("requests",), limit=200)
-    return {
-        "agent": list({agent.slug: agent.name for agent in agents}.items()),
-        "user": sorted(
-            ((str(one.user_id), one.user.display_name) for one in people), key=lambda row: row[1].lower()
-        ),
-        "model": [(model, model) for model in sorted({str(row["k1"]) for row in used})],
-        "provider": [(name, name) for name in sorted({str(row["k0"]) for row in used})],
-        "purpose": list(PURPOSES.items()),
     }
 
 
@@ -208,7 +188,7 @@ def names_of(actor: Actor, group_by: str, keys: Iterable[Key]) -> dict[Key, str]
         case "conversation":
             return {key: title or "New conversation" for key, title in conversation_names(actor, ids).items()}
         case "purpose":
-            return {key: words for key, words in PURPOSES.items()}
+            return {str(key): PURPOSES[str(key)] for key in known}
         case _:
             return {key: str(key) for key in known}
 
@@ -224,6 +204,32 @@ def _value(name: str, text: str) -> Key:
         return UUID(text)
     except ValueError:
         raise Invalid(f"{name} must be an id.") from None
+
+
+def _sums(
+    scope: Scope, group_by: str
+) -> tuple[dict[Key, Counter[str]], list[dict[str, Any]], Mapping[str, int]]:
+    """By price, by group (the dearest first, at most one more than is shown), and in all: in as few readings as can be.
+
+    There are few agents, people and models, so that one reading by both gives all three; there may be more
+    conversations than anybody wants to fetch.
+    """
+    order = ("cost_total", *TOKENS.values())
+    many = group_by == "conversation"
+    rows = read(scope, ["price"] if many else ["price", group_by])
+    by_price: dict[Key, Counter[str]] = {}
+    groups: dict[Key, Counter[str]] = {}
+    for row in rows:
+        numbers = Counter({name: row[name] for name in MEASURES})
+        for key, sums in ((row["k0"], by_price), (row.get("k1"), groups)):
+            sums[key] = sums[key] + numbers if key in sums else numbers
+    totals: Counter[str] = sum(by_price.values(), Counter())
+    if many:
+        found = read(scope, [group_by], order_by=order, limit=MOST_GROUPS + 1) if rows else []
+    else:
+        found = [{"k0": key, **{name: sums[name] for name in MEASURES}} for key, sums in groups.items()]
+        found.sort(key=lambda row: ([-row[name] for name in order], str(row["k0"])))
+    return by_price, found, {name: totals[name] for name in MEASURES}
 
 
 def _sum(rows: list[dict[str, Any]]) -> dict[str, int]:
@@ -247,15 +253,14 @@ def _before(scope: Scope) -> Wire | None:
     }
 
 
-def _cost_by_bucket(scope: Scope, totals: Mapping[str, int]) -> list[Wire]:
+def _cost_by_bucket(rows: Mapping[Key, Mapping[str, int]], totals: Mapping[str, int]) -> list[Wire]:
     """Tokens by price, exactly; fees by the request or the search are what the tokens leave of the cost."""
-    rows = read(scope, ["price"], measures=(*TOKENS.values(), "cost_total"))
-    prices = PriceVersion.objects.in_bulk([row["k0"] for row in rows if row["k0"] is not None])
+    prices = PriceVersion.objects.in_bulk([key for key in rows if isinstance(key, UUID)])
     tokens: Counter[str] = Counter()
     unpriced: Counter[str] = Counter()
     costs: Counter[str] = Counter()
-    for row in rows:
-        price = prices.get(row["k0"])
+    for key, row in rows.items():
+        price = prices.get(key) if isinstance(key, UUID) else None
         for name, column in TOKENS.items():
             tokens[name] += row[column]
             if price is None:
