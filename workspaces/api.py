@@ -15,7 +15,7 @@ from .access import READ_ONLY_SCOPE, Actor, Forbidden, NotFound
 from .database import in_database
 from .limits import limit_hit
 from .models import ApiToken, ProviderKey, User, Workspace
-from .selectors import access_token, provider_keys_of, tokens_of, workspaces_of
+from .selectors import access_token, provider_keys_of, tokens_of, workspaces_shown
 from .services import (
     profile_update,
     provider_key_delete,
@@ -47,7 +47,7 @@ def guard(request: HttpRequest, actor: Actor) -> None:
 @router.get("/me", response=schemas.Me, summary="Oneself")
 async def me(request: ApiRequest) -> HttpResponse:
     """Who the caller is, where they act, and in which workspaces they are."""
-    workspaces = await in_database(workspaces_of, request.auth.user)
+    workspaces = await in_database(workspaces_shown, request.auth)
     return answer(me_wire(request.auth, request.auth.user, workspaces))
 
 
@@ -58,7 +58,7 @@ async def me_change(request: ApiRequest, body: schemas.MeFields) -> HttpResponse
 
     def change() -> tuple[User, list[Workspace]]:
         user = profile_update(actor=request.auth, **changes)
-        return user, workspaces_of(user)
+        return user, workspaces_shown(request.auth)
 
     user, workspaces = await in_database(change)
     return answer(me_wire(request.auth, user, workspaces))

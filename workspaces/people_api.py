@@ -22,7 +22,7 @@ from .invitations import (
 )
 from .members import member_change_role, member_remove
 from .models import Invitation, Membership, Role, Workspace
-from .selectors import access_member, members_of_workspace, memberships_of
+from .selectors import access_member, members_of_workspace, memberships_shown
 from .tenancy import may_create_workspaces, workspace_create_by, workspace_delete, workspace_update
 
 router = Router(tags=["Workspaces"])
@@ -118,8 +118,8 @@ async def invitation_end(request: ApiRequest, invitation_id: str) -> HttpRespons
 
 @router.get("/workspaces", response=schemas.WorkspaceList, summary="One's workspaces")
 async def workspaces(request: ApiRequest) -> HttpResponse:
-    """Those the caller is in, by name. A token acts in its own only."""
-    rows = await in_database(memberships_of, request.auth.user)
+    """Those the caller is in, by name. A token acts in its own only, and is told of no other."""
+    rows = await in_database(memberships_shown, request.auth)
     return listed([workspace_full_wire(m.workspace, m.role) for m in rows])
 
 

@@ -15,9 +15,17 @@ def workspaces_of(user: User) -> list[Workspace]:
     return list(Workspace.objects.filter(memberships__user=user, deleted_at=None).order_by("name"))
 
 
-def memberships_of(user: User) -> list[Membership]:
+def workspaces_shown(actor: Actor) -> list[Workspace]:
+    """Those that this actor may be told of: with a token its own alone, since a script knows no other."""
+    rows = workspaces_of(actor.user)
+    return rows if actor.token_id is None else [one for one in rows if one.pk == actor.workspace_id]
+
+
+def memberships_shown(actor: Actor) -> list[Membership]:
     """The same with the person's role in each."""
-    rows = Membership.objects.filter(user=user, workspace__deleted_at=None)
+    rows = Membership.objects.filter(user=actor.user, workspace__deleted_at=None)
+    if actor.token_id is not None:
+        rows = rows.filter(workspace_id=actor.workspace_id)
     return list(rows.select_related("workspace").order_by("workspace__name"))
 
 

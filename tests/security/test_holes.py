@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth import logout
 from django.contrib.sessions.backends.db import SessionStore
 from django.http import HttpRequest
+from django.test import AsyncClient
 
 from conversations.api.sse import may_read
 from conversations.models import Conversation
@@ -143,3 +144,11 @@ async def test_a_stream_of_events_ends_with_the_password(alice: Actor, transacti
 
     await in_database(new_password)
     assert not await may_read(reader, started.run.pk)
+
+
+async def test_a_token_is_told_of_no_other_workspace(alice: Actor, charlie: Actor, transactional_db):
+    await in_database(membership_set, workspace=alice.workspace, user=charlie.user, role=Role.MEMBER)
+    token = await in_database(token_create, user=charlie.user, workspace=charlie.workspace, name="script")
+    for address in ("/api/me", "/api/workspaces"):
+        told = await AsyncClient().get(address, headers={"Authorization": f"Bearer {token.text}"})
+        assert b"Other" in told.content and b"Acme" not in told.content, address

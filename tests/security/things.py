@@ -148,7 +148,7 @@ QUERY_IDS = {
 KNOWN_TO_MEMBERS = {"agent", "agentId", "person", "user", "sharedWith", "userId", "conversation"}
 """What colleagues know of each other anyway, and `conversation`: the numbers of usage are the whole workspace's."""
 PLAIN_PARAMETERS = {
-    "after", "confirm", "cursor", "format", "from", "group", "groupBy", "history", "inactive", "limit", "model", "order",
+    "after", "confirm", "copy", "cursor", "format", "from", "group", "groupBy", "history", "inactive", "limit", "model", "order",
     "provider", "purpose", "q", "range", "scope", "search", "since", "status", "to", "type", "until",
 }  # fmt: skip
 """Parameters of addresses that name no thing. `cursor` has a test of its own."""
