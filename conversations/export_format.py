@@ -159,7 +159,7 @@ class ExportedRun(Wire):
     cost: ExportedCost = Field(default_factory=ExportedCost)
     context_tokens: Count | None = None
     estimated: StrictBool = False
-    confidence: float | None = None
+    confidence: Annotated[float, Field(ge=0, le=1)] | None = None
     time_to_first_token_ms: Small | None = None
     duration_ms: Duration | None = None
     created_at: Moment

@@ -11,6 +11,7 @@ import base64
 import binascii
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -82,7 +83,7 @@ def check(data: bytes) -> Checked:
     if len(data) > MOST_BYTES:
         raise ImportRefused(f"The file has {len(data):,} bytes; at most {MOST_BYTES:,} may be imported.")
     try:
-        raw = storable_json(json.loads(data, parse_constant=_no_number))
+        raw = storable_json(json.loads(data, parse_constant=_no_number, parse_float=_number))
     except json.JSONDecodeError as fault:
         _refuse("The file is not JSON", f"line {fault.lineno}, column {fault.colno}", fault.msg)
     except (UnicodeDecodeError, RecursionError, ValueError) as fault:
@@ -103,6 +104,13 @@ def check(data: bytes) -> Checked:
     words = {key: value for key, value in raw.items() if key != "exportedAt"}
     body = json.dumps(words, sort_keys=True, ensure_ascii=False).encode()
     return Checked(file, hashlib.sha256(body).hexdigest(), _images(file))
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        _no_number(text)
+    return number
 
 
 def _no_number(name: str) -> NoReturn:

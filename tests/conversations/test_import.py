@@ -237,6 +237,7 @@ async def test_it_says_where_a_file_is_wrong_and_stores_nothing(engine, alice, b
         b"[" * 100_000,
         b'{"format": "nexus.conversation", "version": 9}',
         b'{"a": NaN}',
+        b'{"a": 1e999}',
     ):
         assert error_of(await put(mine, odd)) == (422, "invalid_import"), odd[:20]
     cut = await put(mine, good[: len(good) // 2])
