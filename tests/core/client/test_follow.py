@@ -311,6 +311,25 @@ async def test_it_ends_when_the_conversation_is_closed_to_it(
     assert reader.fault.code == "forbidden"  # type: ignore[attr-defined]
 
 
+async def test_it_watches_again_while_its_own_leaving_is_answered(
+    bench: Bench, server: FakeServer, clock: FakeClock
+) -> None:
+    client = bench.client()
+    first = await bench.follow(client=client)
+    answer, server.socket.answers = server.socket.answers, lambda frame: None  # the server takes its time
+    first.task.cancel()
+    await clock.settle()
+    left = server.socket.of("unsubscribe")[0]
+    second = await bench.follow(client=client)
+    server.socket.answers = answer
+    server.socket.say({"type": "unsubscribed", "conversationId": "k1", "id": left["id"]})
+    await clock.settle()
+    assert second.fault is None
+    server.socket.say({"type": "unsubscribed", "conversationId": "k1"})
+    await clock.settle()
+    assert second.fault is not None
+
+
 # --- starting ---
 
 

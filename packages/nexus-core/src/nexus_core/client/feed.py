@@ -25,6 +25,9 @@ JSON = Any
 REPLAY_SECONDS = 4.0
 """A replay that brought nothing is asked for again after this."""
 
+LEFT = "left"
+"""The id by which the answer to an `unsubscribe` of our own is told from a door that was closed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -117,7 +120,7 @@ class Feed:
         if self._subscribing is not None:
             self._subscribing.cancel()
         if self._link.status == "live":
-            self._link.send({"type": "unsubscribe", "conversationId": self.id})
+            self._link.send({"type": "unsubscribe", "conversationId": self.id, "id": LEFT})
 
     def fail(self, fault: ClientError) -> None:
         self.fault = fault
@@ -144,6 +147,8 @@ class Feed:
             self._chunk(frame)
             return
         if frame["type"] == "unsubscribed":
+            if frame.get("id") == LEFT:  # an earlier feed of this conversation asked for that
+                return
             self.fail(Forbidden("This conversation is not open to you any more."))
             return
         self.view.apply(frame)
