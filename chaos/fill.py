@@ -18,7 +18,7 @@ from agents.models import Agent, ProviderEndpoint  # noqa: E402
 from workspaces.models import Role, User  # noqa: E402
 from workspaces.services import membership_set, token_create, workspace_create  # noqa: E402
 
-PEOPLE = 12
+PEOPLE = 20
 TOOLS = ["chaos_append", "chaos_put"]
 
 

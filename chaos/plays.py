@@ -51,8 +51,15 @@ def tool_play(dice: Random, key: str) -> Play:
 
 def crowded_play(dice: Random, key: str) -> Play:
     """A hundred calls at once, most of them of the tool that must not be repeated."""
-    tools = ("chaos_append", "chaos_append", "chaos_put")
-    calls = tuple(Call(dice.choice(tools), f"{key}.0.{n}", dice.randint(0, 400), 50) for n in range(100))
+    calls = tuple(
+        Call(
+            dice.choice(("chaos_append", "chaos_append", "chaos_put")),
+            f"{key}.0.{n}",
+            dice.randint(0, 400),
+            50,
+        )
+        for n in range(100)
+    )
     first = PlayStep(words=dice.randint(0, 20), pace_ms=5, calls=calls)
     return Play(key, (first, PlayStep(words=dice.randint(10, 50), pace_ms=10)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import Literal
 
 Mode = Literal["pass", "black_hole", "refuse"]
@@ -15,11 +16,13 @@ class FaultProxy:
 
     Attributes:
         delay: seconds that every piece waits, each way.
+        arrivals: when each connection came (monotonic).
     """
 
     def __init__(self, target: tuple[str, int]) -> None:
         self.target = target
         self.delay = 0.0
+        self.arrivals: list[float] = []
         self._mode: Mode = "pass"
         self._open = asyncio.Event()
         self._open.set()
@@ -59,6 +62,7 @@ class FaultProxy:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
+        self.arrivals.append(time.monotonic())
         if self._mode == "refuse":
             writer.transport.abort()
             return
