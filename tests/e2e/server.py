@@ -51,7 +51,7 @@ class Server:
     def manage(self, *args: str, stdin: str | None = None) -> str:
         done = subprocess.run(
             [sys.executable, "manage.py", *args],
-            cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=120, input=stdin,
+            cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=240, input=stdin,
         )  # fmt: skip
         assert done.returncode == 0, f"manage.py {' '.join(args)} failed:\n{done.stdout}\n{done.stderr}"
         return done.stdout
@@ -67,7 +67,7 @@ class Server:
             cwd=ROOT, env=self.env, stdout=out, stderr=subprocess.STDOUT,
         )  # fmt: skip
         out.close()
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 90
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise AssertionError(f"the server ended at once:\n{self.log.read_text()[-4000:]}")

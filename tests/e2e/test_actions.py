@@ -100,9 +100,14 @@ def test_it_stays_where_the_reader_is_while_an_answer_grows(people):
     page = begin(alice, "Show me token usage statistics")
     alice.ask("What's my session activity?")
     page.wait_for_selector(f"{ANSWER}[live] nexus-response")
-    page.evaluate("() => { document.querySelector('nexus-conversation').scrollTop = -300; }")
+    page.evaluate(
+        """async () => {
+          document.querySelector("nexus-conversation").scrollTop = -300;
+          // the scroll event comes before the next frame is drawn
+          for (let frame = 0; frame < 2; frame += 1) await new Promise(requestAnimationFrame);
+        }"""
+    )
     place = "() => Math.round(document.querySelector('nexus-message h2').getBoundingClientRect().top)"
-    page.wait_for_timeout(200)  # the scroll event has to arrive
     before = page.evaluate(place)
     finished(page, 2)
     assert abs(page.evaluate(place) - before) <= 1

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, CDPSession, Page, expect
 
 from tests.accounts.conftest import code_of
 
-from .conftest import PASSWORD, Person
+from .conftest import PASSWORD, PATIENCE_MS, Person
 from .server import Server
 from .test_looks import SIZES, broken_rules
 
@@ -25,7 +25,7 @@ def pat(browser: Browser, server: Server) -> Iterator[Person]:
     name = f"pat{next(NUMBERS)}"
     server.manage("create_user", name, "--password", PASSWORD, "--workspace", "team", "--role", "member")
     context = browser.new_context(viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(PATIENCE_MS)
     person = Person(context, AtLocalhost(server), name)  # type: ignore[arg-type]
     yield person
     context.close()

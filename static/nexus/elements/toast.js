@@ -1,9 +1,12 @@
 /**
- * `<nexus-toast>`: a short word at the edge. `toast({kind, title, text, action})`; six seconds, errors stay, three at once.
+ * `<nexus-toast>`: a short word at the edge. `toast({kind, title, text, action})`; six seconds, ten where there is
+ * something to press, errors stay, three at once.
  */
 import { h, icon } from "../lib/dom.js";
 
-const STAY_MS = 6000;
+const STAY_MS = 6_000;
+/** A way back is read, thought about and reached: for that the same six seconds are short. */
+const STAY_ACTION_MS = 10_000;
 const MOST = 3;
 const MARKS = { ok: "circle-check", info: "info", bad: "triangle-alert", warn: "triangle-alert" };
 
@@ -23,7 +26,7 @@ export class NexusToast extends HTMLElement {
 
   #wait() {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.remove(), STAY_MS);
+    this.#timer = setTimeout(() => this.remove(), this.querySelector(".btn") ? STAY_ACTION_MS : STAY_MS);
   }
 }
 
