@@ -2,7 +2,7 @@
 
 Twenty workspaces with twenty sockets each: people join, leave, change roles, start runs, move, upload, list, search,
 and reach for the ids of other workspaces. Every frame and every answer is read: it may hold its own canary only.
-Thirty thousand of them; `NEXUS_TEST_LONG=1` makes it a million.
+Twenty thousand of them; `NEXUS_TEST_LONG=1` makes it a million.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from workspaces.services import membership_remove, membership_set, token_create,
 Said = Callable[[str], None]
 WORKSPACES, SOCKETS = 20, 20
 LONG = bool(os.environ.get("NEXUS_TEST_LONG"))
-WANTED = 1_000_000 if LONG else 30_000
+WANTED = 1_000_000 if LONG else 20_000
 CANARY = re.compile(rb"canary(\d\d)")
 LISTS = (
     "/api/conversations", "/api/search?q=common", "/api/activities?limit=50", "/api/presence", "/api/members",
