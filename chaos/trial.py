@@ -239,6 +239,16 @@ class Trial:
                 "started": None if run.started is None else asdict(run.started),
                 "stored": None if run.stored is None else asdict(run.stored),
                 "requests": [asdict(r) for r in self.scene.provider.truth.of(run.play.key)],
+                "watchers": [
+                    {
+                        "name": watcher.name,
+                        "ended": watcher.ended.is_set(),
+                        "gaps": watcher.drawing.gaps,
+                        "repeats": watcher.drawing.repeats,
+                        **(watcher.story() if isinstance(watcher, SocketWatcher) else {}),
+                    }
+                    for watcher in run.watchers
+                ],
                 "drawn": {
                     f"{n} {drawing.watcher}": {
                         "last": drawing.last,

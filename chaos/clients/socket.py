@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,7 @@ class SocketWatcher:
         self.connects = 0
         self.errors: list[dict[str, Any]] = []
         self._replaying = False
+        self._heard_last: deque[str] = deque(maxlen=20)
         if run is not None:
             self.started.set_result(run)
 
@@ -60,6 +61,16 @@ class SocketWatcher:
                 await self._one_life()
             tries = 0 if time.monotonic() - began > 5 else tries + 1
             await self._door.pause(tries)
+
+    def story(self) -> dict[str, Any]:
+        """What became of its sockets, for the evidence."""
+        return {
+            "connects": self.connects,
+            "codes": dict(self.codes),
+            "errors": self.errors,
+            "waits for a replay": self._replaying,
+            "last heard": list(self._heard_last),
+        }
 
     async def _one_life(self) -> None:
         uri = f"ws://127.0.0.1:{await self._door.port()}/ws/"
@@ -93,6 +104,7 @@ class SocketWatcher:
 
     async def _heard(self, ws: ClientConnection, frame: dict[str, Any]) -> None:
         kind = frame["type"]
+        self._heard_last.append(f"{time.time():.3f} {kind} {frame.get('runId', '')} {frame.get('seq', '')}")
         if kind == "welcome":
             await self._begin(ws)
         elif kind == "run.accepted" and not self.started.done():
