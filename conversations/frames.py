@@ -139,6 +139,8 @@ async def start(socket: NexusConsumer, frame: RunStart) -> dict[str, Any]:
         if room is not None:
             socket.leave(room)
         raise
+    finally:
+        socket.room_to_be = None
     where = conversation_room(started.conversation.pk)
     if (
         room is not None and room != where
@@ -175,6 +177,8 @@ async def _room_to_watch(socket: NexusConsumer, frame: RunStart, new_id: UUID) -
     else:
         conversation_id = new_id
     room = conversation_room(conversation_id)
+    if conversation_id == new_id:
+        socket.room_to_be = room  # whoever looks whether it may be read finds nothing before the commit
     socket.join(room)
     return room
 

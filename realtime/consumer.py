@@ -67,6 +67,7 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
         self.connection_id = uuid.uuid4().hex
         bind_new(connection_id=self.connection_id)
         self._rooms: set[str] = set()
+        self.room_to_be: str | None = None
         self._held: list[tuple[str, Sequence[Frame]]] | None = None
         self._held_bytes = 0
         self._follow_after: list[tuple[str, int]] = []
@@ -203,8 +204,9 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
         hub().leave(room, self)
 
     def conversations(self) -> set[uuid.UUID]:
-        """Those it watches."""
-        return {found for room in self._rooms if (found := conversation_of_room(room)) is not None}
+        """Those it watches, but for one that is only about to be made."""
+        rooms = self._rooms - {self.room_to_be}
+        return {found for room in rooms if (found := conversation_of_room(room)) is not None}
 
     def is_in(self, room: str) -> bool:
         return room in self._rooms
