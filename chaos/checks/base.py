@@ -79,10 +79,11 @@ class Base:
         rooms = [room for room in now["rooms"] if room not in STANDING_ROOMS]
         held = {"sockets": now["sockets"], "runs": now["runs"], "rooms": rooms}
         found = [f"[{node.name}] has {what}: {count}" for what, count in held.items() if count]
-        return found + [f"[{node.name}] {fault}" for fault in _more(self._first[node.name], now)]
+        return found + [f"[{node.name}] {fault}" for fault in more_than(self._first[node.name], now)]
 
 
-def _more(first: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def more_than(first: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What a process holds now beyond what it held at first, each a sentence."""
     found: list[str] = []
     tasks, base = sum(now["tasks"].values()), sum(first["tasks"].values())
     if tasks > base + MORE_TASKS:
