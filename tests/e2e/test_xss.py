@@ -209,7 +209,9 @@ class Watched:
         found = self.page.evaluate(FOUND)
         assert (found["ran"], self.dialogs) == (0, []), f"{where}: something ran"
         assert found["bad"] == [], where
-        assert sorted({one.split()[0] for one in found["violations"]}) == [], f"{where}: only the policy stopped it"
+        assert sorted({one.split()[0] for one in found["violations"]}) == [], (
+            f"{where}: only the policy stopped it"
+        )
         assert self.person.elsewhere == [], f"{where}: asked elsewhere"
 
 
