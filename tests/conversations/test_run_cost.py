@@ -253,7 +253,7 @@ def test_it_counts_messages_only_for_whom_may_read_and_mends_a_count_that_is_beh
     started = ask(alice)
     key = started.conversation.pk
     with pytest.raises(NotFound):  # another workspace
-        conversation_count(key, readable_by=charlie)
+        conversation_count(key, writer=charlie)
     Conversation.objects.filter(pk=key).update(visibility="private")
     with pytest.raises(NotFound):
         conversation_count(key, readable_by=bob)

@@ -231,7 +231,11 @@ async def test_it_is_not_guessed_quickly(engine, alice, plays):
     mine, conversation = await asked(alice, plays)
     made = await link(mine, conversation)
     limits_reset()
-    answers = [(await AsyncClient().get(f"/s/{n}/")).status_code for n in range(LIMITS["doors"].amount + 1)]
+    # A minute may end while it guesses: then it has as many tries again.
+    most = 2 * LIMITS["doors"].amount + 1
+    answers: list[int] = []
+    while 429 not in answers and len(answers) < most:
+        answers.append((await AsyncClient().get(f"/s/{len(answers)}/")).status_code)
     assert answers[0] == 404 and answers[-1] == 429
     assert (await opened(made)).status_code == 200, "who has the link is not locked out by a guesser's noise"
     assert await in_database(Message.objects.count) > 0
