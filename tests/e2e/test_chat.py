@@ -58,7 +58,7 @@ def test_it_loses_and_doubles_nothing_when_the_page_is_reloaded_mid_stream(peopl
     alice.page.reload()
     finished(alice.page)
     expect(alice.page.locator(ANSWER)).to_have_count(1)
-    assert alice.page.locator(f"{ANSWER} nexus-response").last.inner_text() == shown
+    expect(alice.page.locator(f"{ANSWER} nexus-response").last).to_have_text(shown)
 
 
 def test_it_goes_on_when_the_tab_is_closed(people):
@@ -88,7 +88,7 @@ def test_it_shows_two_people_the_same_stream_and_each_other(people):
     finished(alice.page, 2)
     finished(bob.page, 2)
     mine = alice.page.locator(f"{ANSWER} nexus-response").all_inner_texts()
-    assert mine == bob.page.locator(f"{ANSWER} nexus-response").all_inner_texts()
+    expect(bob.page.locator(f"{ANSWER} nexus-response")).to_have_text(mine)
     assert mine[0].strip() and mine[1].strip()
 
 
@@ -104,7 +104,7 @@ def test_it_stops_and_keeps_what_was_written(people):
     assert kept
     alice.page.reload()
     live(alice.page)
-    assert alice.page.locator(f"{ANSWER} nexus-response").last.inner_text().strip() == kept
+    expect(alice.page.locator(f"{ANSWER} nexus-response").last).to_have_text(kept)
 
 
 def test_it_says_what_to_do_when_a_provider_has_no_key(people):

@@ -44,6 +44,7 @@ FOUND = """() => {
   return { ran: window.__xss ?? 0, bad, violations: window.__violations };
 }"""
 RENDER = """async ([vectors, step]) => {
+  await customElements.whenDefined("nexus-response");
   const found = [];
   const host = document.querySelector("#main");
   const encoder = new TextEncoder();

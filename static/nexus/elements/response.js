@@ -1,9 +1,9 @@
 /**
  * `<nexus-response>`: an answer's words, as they are written.
  *
- * Properties: `text` (all of it so far), `streaming`. Settled blocks are drawn once; the last one is drawn
- * again at most once per frame, by changing its nodes instead of replacing them. What the server drew stays
- * until `text` is set.
+ * Properties: `text` (all of it so far), `streaming` (set after `text`). Settled blocks are drawn once; the last
+ * one is drawn again at most once per frame, by changing its nodes instead of replacing them. What the server drew
+ * stays until `text` is set.
  */
 import { schedule } from "../lib/schedule.js";
 import { BlockReader, isFenceClosed } from "../markdown/blocks.js";
@@ -37,7 +37,8 @@ export class NexusResponse extends HTMLElement {
     if (streaming === this.#streaming) return;
     this.#streaming = streaming;
     this.toggleAttribute("streaming", streaming);
-    if (this.#text !== null) schedule(this.#draw);
+    if (streaming) schedule(this.#draw);
+    else this.#render(); // nobody sees an answer marked as done that lacks its last words
   }
 
   connectedCallback() {
