@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -33,7 +33,7 @@ NOBODY = "~"
 """How a filter says: of no agent, of no person, of no conversation."""
 MOST_GROUPS = 50
 MOST_STACKED = 4
-SEAL_SECONDS = 0.3
+SEALING = timedelta(milliseconds=300)
 """How long one look at the page may add up hours that are over."""
 SHARES = (50, 95, 99)
 
@@ -71,7 +71,7 @@ def usage_overview(
     """Everything that is a sum: totals, what each bucket cost, the groups by their cost, and all of it over time."""
     if group_by not in GROUPS:
         raise Invalid(f"groupBy must be one of {', '.join(GROUPS)}, not {group_by!r}.")
-    usage_seal(workspace_id=actor.workspace_id, seconds=SEAL_SECONDS)
+    usage_seal(workspace_id=actor.workspace_id, within=SEALING)
     scope = scope_of(actor, chosen, now)
     by_price, found, totals = _sums(scope, group_by)
     shown = found[:MOST_GROUPS]

@@ -37,13 +37,13 @@ def sealed_until(workspace_id: UUID) -> datetime:
     return EARLIEST if found is None else found
 
 
-def usage_seal(*, workspace_id: UUID, seconds: float = float("inf"), now: datetime | None = None) -> bool:
-    """Moves the seal on, for at most so many seconds; whether it is where it can be now."""
+def usage_seal(*, workspace_id: UUID, within: timedelta = timedelta.max, now: datetime | None = None) -> bool:
+    """Moves the seal on, for about that long at most; whether it is where it can be now."""
     # A row before all else, in a transaction of its own: from here on the triggers find it.
     UsageSeal.objects.get_or_create(pk=workspace_id, defaults={"until": EARLIEST})
-    until = monotonic() + seconds
+    began = monotonic()
     while not _step(workspace_id, hour_of((now or timezone.now()) - MARGIN)):
-        if monotonic() >= until:
+        if monotonic() - began >= within.total_seconds():
             return False
     return True
 

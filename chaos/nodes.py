@@ -157,7 +157,7 @@ class Node:
         out = self._folder / f"pulse.{self.pid}"
         out.unlink(missing_ok=True)
         os.kill(self.pid, signal.SIGUSR2)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not out.exists():
                 await asyncio.sleep(0.02)
         told: dict[str, Any] = json.loads(out.read_text())

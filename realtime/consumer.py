@@ -321,6 +321,10 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
                     self.gates.follow(run_id, after)
         except NexusError as refusal:
             self._refuse(frame_id, refusal.code, refusal.message)
+        except (OperationalError, InterfaceError) as fault:
+            # A refusal would be the client's to understand; coming back it asks for everything again.
+            log.warning("socket sent away: the database is away (%s)", type(fault).__name__)
+            self.close_soon(CLOSE_RESTART)
         except Exception:
             log.exception("frame handler %s failed", getattr(handler, "__name__", handler))
             self._refuse(frame_id, "unexpected_error", UNEXPECTED_MESSAGE)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+from collections.abc import Callable
+from functools import partial
 from types import FrameType
 
 from .consumer import close_sockets
@@ -25,17 +27,26 @@ def ending() -> asyncio.Event:
     return _ending
 
 
-def end_now() -> None:
-    """Streams end, and every socket is told to come back (4012)."""
-    if not ending().is_set():
-        ending().set()
-        task = asyncio.create_task(close_sockets(), name="close-sockets")
-        _closing.add(task)
-        task.add_done_callback(_closing.discard)
+def end_now(then: Callable[[], object] = lambda: None) -> None:
+    """Streams end, and every socket is told to come back (4012); `then` is called when they were told.
+
+    At a second call `then` comes at once.
+    """
+    if ending().is_set():
+        then()
+        return
+    ending().set()
+    task = asyncio.create_task(close_sockets(), name="close-sockets")
+    _closing.add(task)
+    task.add_done_callback(_closing.discard)
+    task.add_done_callback(lambda _: then())
 
 
 def hear_signals() -> None:
-    """Puts `end_now` before what the server does at SIGTERM and SIGINT. Only where the server has set handlers itself."""
+    """Puts `end_now` before what the server does at SIGTERM and SIGINT. Only where the server has set handlers itself.
+
+    The server hears of the signal when the sockets were told: a busy loop would else close them with its own word first.
+    """
     if threading.current_thread() is not threading.main_thread():
         return
     loop = asyncio.get_running_loop()
@@ -44,9 +55,9 @@ def hear_signals() -> None:
         if not callable(before) or before is signal.default_int_handler:
             continue
 
-        def heard(number: int, frame: FrameType | None, then: signal._HANDLER = before) -> None:
-            loop.call_soon_threadsafe(end_now)
-            if callable(then):
-                then(number, frame)
+        def heard(
+            number: int, frame: FrameType | None, then: Callable[[int, FrameType | None], object] = before
+        ) -> None:
+            loop.call_soon_threadsafe(end_now, partial(then, number, frame))
 
         signal.signal(number, heard)

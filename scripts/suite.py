@@ -147,7 +147,7 @@ def _count(name: str, report: Path) -> Part:
 def run_all(services: Services) -> list[Part]:
     env = services.environment()
     parts = [run_javascript(env)]
-    quick = ("-n", WORKERS, "--dist", "loadfile", "-q")
+    quick = ("-n", WORKERS, "--dist", "loadfile", "--no-loadscope-reorder", "-q")
     parts.append(run_pytest("Python, embedded", env, *quick, "-m", "not e2e and not chaos", "tests"))
     parts.append(run_pytest("whole product, in a browser", env, *quick, "tests/e2e"))
     parts.append(run_pytest("chaos, short form", env, "-q", "-m", "chaos", "tests/chaos"))

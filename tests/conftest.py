@@ -61,11 +61,14 @@ def tables_may_be_emptied(django_db_setup: None) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever lies in tests/e2e drives a browser; `-m "not e2e"` leaves it out."""
+    """Whatever lies in tests/e2e drives a browser; `-m "not e2e"` leaves it out. Files with slow tests come first,
+    so that of two processes none is left alone with one at the end."""
     here = Path(__file__).parent / "e2e"
     for item in items:
         if item.path.is_relative_to(here):
             item.add_marker(pytest.mark.e2e)
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture

@@ -65,7 +65,9 @@ class Base:
         except ConnectionError as fault:
             return [*found, f"the database does not answer: {fault}"]
         found += [f"{count} {what}" for what, count in left.items() if count and what not in LENT]
-        if left.get("connections", 0) > MOST_CONNECTIONS * len(self._cluster.nodes):
+        if left.get("connections", 0) > MOST_CONNECTIONS * (
+            len(self._cluster.nodes) + 1
+        ):  # the inspector has a pool, too
             found.append(f"{left['connections']} connections to PostgreSQL")
         return found
 

@@ -19,7 +19,7 @@ SCALED: tuple[Topology, ...] = ("scaled",)
 AWAY = ("Service Unavailable",)
 """Requests that came while the database was away, or the process stopped, were answered with 503, which Django logs."""
 
-NO_MEMORY = ("Redis is unavailable, retrying",)
+NO_MEMORY = ("Redis is unavailable, retrying", "Error sending worker heartbeat")
 """Docket says of this one, with a traceback, what it says of an absent Redis without."""
 FULL = (*AWAY, "a run cannot be stored", "tool chaos_")
 """A full disk is told to whoever looks after the server; and the tools' own file is on it."""

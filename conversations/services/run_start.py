@@ -171,7 +171,7 @@ def _start(
         CONVERSATIONS.insert(conversation)
     elif plain:
         # The UPDATE's row lock: two starts in one conversation get their numbers and their policy one after the other.
-        conversation = found_or_refused(conversation_count(as_uuid(conversation_id or ""), readable_by=actor))
+        conversation = found_or_refused(conversation_count(as_uuid(conversation_id or ""), writer=actor))
         slug = agent_id or conversation.agent_slug
         there = agent_asked_there(actor, slug, conversation.pk)
         if there is None:

@@ -43,14 +43,14 @@ def _writable(user_id: UUID, workspace_id: UUID, conversation_id: UUID) -> Query
 _WRITABLE = Compiled(_writable, "user", "workspace", "conversation")
 
 
-def conversation_count(conversation_id: UUID, *, readable_by: Actor | None = None) -> Conversation | None:
+def conversation_count(conversation_id: UUID, *, writer: Actor | None = None) -> Conversation | None:
     """Locks the conversation and counts the message that the caller adds to it: its `message_count` is that
-    message's number. None when it is not there. `readable_by` is the person who writes: refused with NotFound where
+    message's number. None when it is not there. `writer` is the person who writes: refused with NotFound where
     they may not read it, with Forbidden where they may only read it."""
-    if readable_by is None:
+    if writer is None:
         where, params = "%s", [as_id(conversation_id)]
     else:
-        where, params = _WRITABLE.sql(readable_by.user_id, readable_by.workspace_id, conversation_id)
+        where, params = _WRITABLE.sql(writer.user_id, writer.workspace_id, conversation_id)
     now, most = clock(), "MAX" if connection.vendor == "sqlite" else "GREATEST"
     # The count is read from the locked row; the messages, as of before a wait for the lock, only mend it.
     last = f"COALESCE((SELECT MAX(number) FROM {MESSAGES.name} WHERE conversation_id = {CONVERSATIONS.name}.id), 0)"  # noqa: S608
@@ -61,8 +61,8 @@ def conversation_count(conversation_id: UUID, *, readable_by: Actor | None = Non
             params,
         )
         row = cursor.fetchone()
-    if row is None and readable_by is not None:
-        access_conversation(readable_by, conversation_id, write=True)
+    if row is None and writer is not None:
+        access_conversation(writer, conversation_id, write=True)
     return CONVERSATIONS.read(row) if row is not None else None
 
 

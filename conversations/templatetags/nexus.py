@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from django import template
 from django.templatetags.static import static
@@ -54,9 +54,9 @@ def usd(pico: int | None) -> str:
 
 
 @register.filter
-def seconds(ms: int | None) -> str:
-    """`9412` → `9.4 s`; under 10 ms `<0.01 s`."""
-    if ms is None:
+def seconds(ms: int | Literal[""] | None) -> str:
+    """`9412` → `9.4 s`; under 10 ms `<0.01 s`. A template gives "" for what a part does not have."""
+    if ms is None or ms == "":
         return "–"
     if ms < 10:
         return "<0.01 s"

@@ -352,7 +352,7 @@ def test_it_goes_on_where_its_time_was_up(
     monkeypatch.setattr("billing.sealing.MOST_AT_ONCE", 10)
     rows = scattered(alice, 120, 9, seed=6)
     steps = 0
-    while not usage_seal(workspace_id=alice.workspace_id, seconds=0):
+    while not usage_seal(workspace_id=alice.workspace_id, within=timedelta()):
         steps += 1
         assert told(usage_overview(alice, Chosen("all"))["totals"]) == by_hand(rows)
     assert steps > 3

@@ -119,15 +119,13 @@ def test_it_reads_any_page_of_a_packed_log_as_before(alice, monkeypatch):
     holds()
 
 
-def test_it_reads_ten_thousand_chunks_in_one_query_and_far_less_than_a_second(alice):
+def test_it_reads_ten_thousand_chunks_in_one_query(alice):
     wires = words(10_000)
     run = an_ended_run(alice, wires)
     pack_all()
     assert rows_of(run) == 10
-    began = time.process_time()
     with CaptureQueriesContext(connection) as queries:
         found = whole_log(run.pk)
-    assert time.process_time() - began < 0.5
     assert len(queries) == 1 and found == pieces(wires)
     with CaptureQueriesContext(connection) as queries:
         assert read_log(run.pk, 4_990, 20) == pieces(wires)[4_990:5_010]

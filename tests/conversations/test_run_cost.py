@@ -253,13 +253,13 @@ def test_it_counts_messages_only_for_whom_may_read_and_mends_a_count_that_is_beh
     started = ask(alice)
     key = started.conversation.pk
     with pytest.raises(NotFound):  # another workspace
-        conversation_count(key, readable_by=charlie)
+        conversation_count(key, writer=charlie)
     Conversation.objects.filter(pk=key).update(visibility="private")
     with pytest.raises(NotFound):
-        conversation_count(key, readable_by=bob)
+        conversation_count(key, writer=bob)
     assert conversation_count(uuid4()) is None
     Message.objects.create(conversation=started.conversation, number=7, role="user")
-    counted = conversation_count(key, readable_by=alice)
+    counted = conversation_count(key, writer=alice)
     assert counted is not None
     assert counted.message_count == 8
 

@@ -30,7 +30,15 @@ def test_it_writes_pico_dollars():
 
 @pytest.mark.parametrize(
     ("ms", "text"),
-    [(0, "<0.01 s"), (9, "<0.01 s"), (10, "0.01 s"), (880, "0.88 s"), (9412, "9.4 s"), (None, "–")],
+    [
+        (0, "<0.01 s"),
+        (9, "<0.01 s"),
+        (10, "0.01 s"),
+        (880, "0.88 s"),
+        (9412, "9.4 s"),
+        (None, "–"),
+        ("", "–"),
+    ],
 )
 def test_it_calls_no_time_that_passed_zero(ms, text):
     assert seconds(ms) == text

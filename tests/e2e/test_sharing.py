@@ -139,6 +139,10 @@ def test_an_export_is_taken_back_by_the_other(people, server, shots, tmp_path: P
     (tmp_path / "odd.json").write_text('{"format": "nexus.conversation",\n oops')
     dialog.locator("input[type=file]").set_input_files(tmp_path / "odd.json")
     expect(dialog.locator(".places")).to_contain_text("line 2")
+    refused = people["bob"].errors.pop()
+    assert "422" in refused, (
+        "Chromium writes every refusal to its console; this one is the server's for the odd file"
+    )
     dialog.locator("input[type=file]").set_input_files(file)
     expect(dialog.locator("dl")).to_contain_text("2, 1 answer")
     assert broken_rules(bob) == []

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 
 import pytest
+from django.db import OperationalError
 
 from realtime.consumer import NexusConsumer
 from realtime.frames import CLIENT_FRAMES, ClientFrame, Handler, make_frame
@@ -194,3 +196,16 @@ async def test_it_answers_a_failing_handler_once_and_logs_it_once(
     assert "secret detail" not in str(error)
     await socket.ask({"type": "ping"}, "pong")
     assert len([record for record in caplog.records if record.exc_info]) == 1
+
+
+async def test_it_sends_a_socket_away_for_a_moment_when_the_database_is_gone(
+    connect: Connect, alice: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object) -> None:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr("conversations.frames.access_run", gone)
+    socket = await connect(alice)
+    await socket.send({"type": "replay", "runId": str(uuid.uuid4()), "after": 0})
+    assert await socket.closes() == 4012
+    assert "error" not in [frame["type"] for frame in socket.seen]

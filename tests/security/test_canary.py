@@ -175,6 +175,7 @@ def _houses() -> list[House]:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.slow
 @pytest.mark.timeout(7200 if LONG else 300)
 async def test_no_canary_is_heard_in_another_workspace(
     settings: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, told: Said

@@ -193,6 +193,7 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     made.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_it_falls_silent_embedded(embedded: LiveServer, told: Said) -> None:
     await all_fall_silent(embedded, embedded, told)
