@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -43,7 +44,7 @@ def terms_of(agent: Agent | None, tool_name: str, *, question: bool = False) -> 
     """The agent's terms, and in their place those of its rule for the tool. One answer answers a question."""
     if agent is None:
         return Terms()
-    rule = next((one for one in agent.approval_rules if one.get("tool") == tool_name), {})
+    rule: dict[str, Any] = next((one for one in agent.approval_rules if one.get("tool") == tool_name), {})
     return Terms(
         role=str(rule.get("role", agent.approval_role)),
         quorum=1 if question else int(rule.get("quorum", agent.approval_quorum)),
@@ -91,9 +92,11 @@ def _remembered(run: Run, call: ToolRecord) -> Decision | None:
     terms = terms_of(run.agent, call.name)
     for one in standing:
         role = (
-            Membership.objects.filter(workspace_id=run.workspace_id, user_id=one.created_by_id)
+            Membership.objects.filter(workspace_id=run.workspace_id, user=one.created_by)
             .values_list("role", flat=True)
             .first()
+            if one.created_by is not None
+            else None
         )
         if role is None or not may_decide(role, terms.role):
             continue

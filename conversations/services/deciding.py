@@ -184,7 +184,7 @@ def _remember(actor: Actor, row: Approval) -> None:
         workspace_id=row.workspace_id,
         agent_slug=row.agent_slug,
         tool_name=row.tool_name,
-        conversation_id=row.conversation_id if scope == "conversation" else None,
+        conversation=row.conversation if scope == "conversation" else None,
         defaults={"created_by_id": actor.user_id},
     )
     _record(actor, row, "tool_remembered", {"scope": scope})
