@@ -80,7 +80,19 @@ class AgentAdmin(Scoped, admin.ModelAdmin):  # type: ignore[type-arg]
         ("Prompt", {"fields": ["system_prompt", "starters"]}),
         ("Model", {"fields": [("provider", "model"), ("temperature", "reasoning"), "fallback", "kind"]}),
         ("Limits", {"fields": [("max_tokens", "max_consecutive_tool_calls", "tool_call_timeout")]}),
-        ("Tools", {"fields": ["tools", "tool_approval"]}),
+        ("Tools", {"fields": ["tools"]}),
+        (
+            "Approval",
+            {
+                "fields": [
+                    "tool_approval",
+                    "approval_role",
+                    "approval_quorum",
+                    "approval_expiry",
+                    "approval_rules",
+                ]
+            },
+        ),
         ("Knowledge", {"fields": [("rag_enabled", "rag_model", "rag_top_k")], "classes": ["collapse"]}),
     ]
 

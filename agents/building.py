@@ -14,6 +14,7 @@ from agents.catalogue import model_window
 from agents.models import Agent
 from agents.providers import address_of, find_spec, guard_of, key_for
 from nexus_core.agent import BaseAgent, ModelAgent
+from nexus_core.approval import ApprovalRule
 from nexus_core.errors import AgentNotFound, LLMError
 from nexus_core.fallback import Route, UnavailableProvider
 from nexus_core.providers.table import create_provider
@@ -68,11 +69,22 @@ def build_agent(
         max_tokens=agent.max_tokens,
         max_consecutive_tool_calls=agent.max_consecutive_tool_calls,
         tool_call_timeout=agent.tool_call_timeout,
-        tool_approval=agent.tool_approval,
+        tool_approval=approval_rules(agent),
         reasoning=agent.reasoning,  # type: ignore[arg-type]
     )
     built.context_window = model_window(*choices[0])
     return built
+
+
+def approval_rules(agent: Agent) -> dict[str, ApprovalRule]:
+    """Which calls of this agent wait for a person: those of the tools it names, and those its rules speak of."""
+    rules: dict[str, ApprovalRule] = dict.fromkeys(agent.tool_approval, True)
+    for rule in agent.approval_rules:
+        if rule.get("when"):
+            rules[rule["tool"]] = rule["when"]
+        else:
+            rules[rule["tool"]] = True
+    return rules
 
 
 def _choice(agent: Agent, model: str | None) -> tuple[str, str]:

@@ -125,6 +125,8 @@ class AgentForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
+        if "approval_rules" in cleaned:
+            cleaned["approval_rules"] = cleaned["approval_rules"] or []
         try:
             check_agent({name: cleaned[name] for name in cleaned if name in _CHECKED})
         except AgentInvalid as wrong:
@@ -204,6 +206,10 @@ _CHECKED = frozenset(
         "fallback",
         "tools",
         "tool_approval",
+        "approval_role",
+        "approval_quorum",
+        "approval_expiry",
+        "approval_rules",
         "starters",
         "temperature",
         "max_tokens",

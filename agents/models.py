@@ -20,6 +20,9 @@ MOST_TOKENS = 1_000_000
 LONGEST_TOOL_MS = 600_000
 MOST_TOOL_STEPS = 50
 MOST_PASSAGES = 50
+MOST_APPROVERS = 20
+SHORTEST_EXPIRY, LONGEST_EXPIRY = 10, 30 * 24 * 3600
+"""Seconds that people have to decide."""
 
 
 class Reasoning(models.TextChoices):
@@ -29,6 +32,14 @@ class Reasoning(models.TextChoices):
     LOW = "low", "Low"
     MEDIUM = "medium", "Medium"
     HIGH = "high", "High"
+
+
+class ApprovalRole(models.TextChoices):
+    """Who may decide on a call that waits: this role and those above it."""
+
+    MEMBER = "member", "Members"
+    ADMIN = "admin", "Admins and owners"
+    OWNER = "owner", "Owners"
 
 
 class Agent(models.Model):
@@ -64,6 +75,32 @@ class Agent(models.Model):
     tools = models.JSONField(default=list, blank=True)
     tool_approval = models.JSONField(
         default=list, blank=True, help_text="Tools that wait until a person allows the call."
+    )
+    approval_role = models.CharField(
+        max_length=8,
+        choices=ApprovalRole,
+        default=ApprovalRole.MEMBER,
+        db_default=ApprovalRole.MEMBER,
+        help_text="Who may decide on its waiting calls.",
+    )
+    approval_quorum = models.PositiveIntegerField(
+        default=1,
+        db_default=1,
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_APPROVERS)],
+        help_text="How many different people must say yes. One no is enough to deny.",
+    )
+    approval_expiry = models.PositiveIntegerField(
+        default=86_400,
+        db_default=86_400,
+        validators=[MinValueValidator(SHORTEST_EXPIRY), MaxValueValidator(LONGEST_EXPIRY)],
+        help_text="Seconds to decide; then the call is denied.",
+    )
+    approval_rules = models.JSONField(
+        default=list,
+        db_default=models.Value([], models.JSONField()),
+        blank=True,
+        help_text='Per tool, in place of the above: [{"tool": …, "when": JSON schema of the arguments, '
+        '"role": …, "quorum": …, "expiry": …}].',
     )
     fallback = models.JSONField(
         default=list,

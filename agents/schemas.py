@@ -6,15 +6,37 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from agents.models import LONGEST_TOOL_MS, MOST_PASSAGES, MOST_TOKENS, MOST_TOOL_STEPS
+from agents.models import (
+    LONGEST_EXPIRY,
+    LONGEST_TOOL_MS,
+    MOST_APPROVERS,
+    MOST_PASSAGES,
+    MOST_TOKENS,
+    MOST_TOOL_STEPS,
+    SHORTEST_EXPIRY,
+)
 from realtime.wire import Wire
 
 ReasoningLevel = Literal["off", "low", "medium", "high"]
+Role = Literal["member", "admin", "owner"]
 
 
 class ModelChoice(Wire):
     provider: str = Field(min_length=1, max_length=64)
     model: str = Field(min_length=1, max_length=160)
+
+
+class ApprovalRule(Wire):
+    """When a tool waits for a person, and for whom. What is left out is as the agent has it."""
+
+    tool: str = Field(min_length=1, max_length=64)
+    when: dict[str, Any] | None = Field(
+        default=None,
+        description="A JSON schema: only calls whose arguments fit it wait. Left out: every call.",
+    )
+    role: Role | None = None
+    quorum: int | None = Field(default=None, ge=1, le=MOST_APPROVERS)
+    expiry: int | None = Field(default=None, ge=SHORTEST_EXPIRY, le=LONGEST_EXPIRY)
 
 
 class AgentFields(Wire):
@@ -35,6 +57,16 @@ class AgentFields(Wire):
     tool_approval: list[str] | None = Field(
         default=None, max_length=200, description="Tools that wait until a person allows the call."
     )
+    approval_role: Role | None = Field(default=None, description="Who may decide on its waiting calls.")
+    approval_quorum: int | None = Field(
+        default=None, ge=1, le=MOST_APPROVERS, description="How many different people must say yes."
+    )
+    approval_expiry: int | None = Field(
+        default=None, ge=SHORTEST_EXPIRY, le=LONGEST_EXPIRY, description="Seconds to decide."
+    )
+    approval_rules: list[ApprovalRule] | None = Field(
+        default=None, max_length=50, description="Per tool, in place of the three above."
+    )
     fallback: list[ModelChoice] | None = Field(
         default=None, max_length=5, description="Tried in order when the first fails."
     )
@@ -52,6 +84,10 @@ class AgentFields(Wire):
     def given(self) -> dict[str, Any]:
         """The fields that were sent, by their Python names; null only where it means something."""
         sent = self.model_dump(exclude_unset=True, include=set(AgentFields.model_fields))
+        if (rules := sent.get("approval_rules")) is not None:
+            sent["approval_rules"] = [
+                {name: value for name, value in rule.items() if value is not None} for rule in rules
+            ]
         return {name: value for name, value in sent.items() if value is not None or name == "temperature"}
 
 
@@ -79,6 +115,10 @@ class Agent(Wire):
     tools: list[str]
     tool_count: int
     tool_approval: list[str]
+    approval_role: Role
+    approval_quorum: int
+    approval_expiry: int
+    approval_rules: list[ApprovalRule]
     fallback: list[ModelChoice]
     tool_call_timeout: int
     max_consecutive_tool_calls: int

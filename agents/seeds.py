@@ -56,6 +56,7 @@ def feeds_seed() -> int:
 def fields_of(shipped: ShippedAgent) -> dict[str, object]:
     fields = asdict(shipped)
     fields["tools"] = list(shipped.tools)
+    fields["tool_approval"] = list(shipped.tool_approval)
     fields["starters"] = list(shipped.starters)
     fields["fallback"] = [{"provider": provider, "model": model} for provider, model in shipped.fallback]
     return fields

@@ -38,6 +38,7 @@ class ShippedAgent:
     max_tokens: int = 4096
     reasoning: str = "off"
     tools: tuple[str, ...] = ()
+    tool_approval: tuple[str, ...] = ()
     fallback: tuple[tuple[str, str], ...] = ()
     starters: tuple[str, ...] = ()
 
@@ -65,6 +66,22 @@ AGENTS = (
         system_prompt="",
         tools=EVERY_TOOL,
         starters=STARTERS,
+    ),
+    ShippedAgent(
+        slug="careful-demo",
+        name="Careful Demo",
+        icon="🛡️",
+        description="Demo, rules, no AI: asks people before it changes anything, and when it lacks an answer.",
+        provider="scripted",
+        model="demo",
+        system_prompt="",
+        tools=(*EVERY_TOOL, "call_human"),
+        tool_approval=("create_task", "update_profile"),
+        starters=(
+            "Create a task to review the release notes",
+            "Call me Ada",
+            "Ask us which colour the new logo should have",
+        ),
     ),
     ShippedAgent(
         slug="llama-3-assistant",

@@ -13,6 +13,7 @@ from types import ModuleType
 
 from django.apps import apps
 
+from nexus_core.human import call_human
 from nexus_core.registry import discover_tools
 from nexus_core.tools import Tool, Toolset
 
@@ -20,7 +21,7 @@ from nexus_core.tools import Tool, Toolset
 @cache
 def all() -> Toolset:
     """Every tool, those of the apps first. Two of one name raise `ValueError`."""
-    return Toolset([*_of_apps(), *discover_tools()])
+    return Toolset([*_of_apps(), call_human, *discover_tools()])
 
 
 def get(name: str) -> Tool:

@@ -8,13 +8,18 @@ from typing import Any
 from agents import toolbox
 from agents.errors import AgentInvalid
 from agents.models import (
+    LONGEST_EXPIRY,
     LONGEST_TOOL_MS,
+    MOST_APPROVERS,
     MOST_PASSAGES,
     MOST_TOKENS,
     MOST_TOOL_STEPS,
+    SHORTEST_EXPIRY,
+    ApprovalRole,
     Reasoning,
 )
 from agents.providers import all_specs
+from nexus_core.approval import check_rule
 
 RANGES: dict[str, tuple[float, float]] = {
     "temperature": (0, 2),
@@ -22,6 +27,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "tool_call_timeout": (100, LONGEST_TOOL_MS),
     "max_consecutive_tool_calls": (1, MOST_TOOL_STEPS),
     "rag_top_k": (1, MOST_PASSAGES),
+    "approval_quorum": (1, MOST_APPROVERS),
+    "approval_expiry": (SHORTEST_EXPIRY, LONGEST_EXPIRY),
 }
 LONGEST: dict[str, int] = {
     "name": 100,
@@ -52,6 +59,9 @@ def check_agent(fields: Mapping[str, Any]) -> None:
             wrong[name] = f"must be between {least} and {most}"
     if fields.get("reasoning", Reasoning.OFF) not in Reasoning.values:
         wrong["reasoning"] = f"must be one of {', '.join(Reasoning.values)}"
+    if fields.get("approval_role", ApprovalRole.MEMBER) not in ApprovalRole.values:
+        wrong["approval_role"] = f"must be one of {', '.join(ApprovalRole.values)}"
+    _check_rules(fields, wrong)
     _check_providers(fields, wrong)
     _check_tools(fields, wrong)
     _check_starters(fields, wrong)
@@ -88,6 +98,35 @@ def _check_tools(fields: Mapping[str, Any], wrong: dict[str, str]) -> None:
             wrong[name] = f"unknown: {', '.join(unknown)}; there are: {known or 'none'}"
         elif len(set(names)) != len(names):
             wrong[name] = "names each tool once"
+
+
+def _check_rules(fields: Mapping[str, Any], wrong: dict[str, str]) -> None:
+    rules = fields.get("approval_rules")
+    if rules is None:
+        return
+    if not isinstance(rules, list) or not all(isinstance(one, Mapping) for one in rules):
+        wrong["approval_rules"] = "must be a list of objects"
+        return
+    names = [str(one.get("tool", "")) for one in rules]
+    if unknown := toolbox.unknown(names):
+        wrong["approval_rules"] = f"unknown tool: {', '.join(unknown)}"
+    elif len(set(names)) != len(names):
+        wrong["approval_rules"] = "has one rule for each tool"
+    for rule in rules:
+        if extra := set(rule) - {"tool", "when", "role", "quorum", "expiry"}:
+            wrong["approval_rules"] = f"unknown: {', '.join(sorted(extra))}"
+        when = rule.get("when", {})
+        if not isinstance(when, Mapping):
+            wrong["approval_rules"] = "when must be a JSON schema of the arguments"
+        elif fault := check_rule(when):
+            wrong["approval_rules"] = f"when is no JSON schema: {fault}"
+        if rule.get("role", ApprovalRole.MEMBER) not in ApprovalRole.values:
+            wrong["approval_rules"] = f"role must be one of {', '.join(ApprovalRole.values)}"
+        for name, field in (("quorum", "approval_quorum"), ("expiry", "approval_expiry")):
+            least, most = RANGES[field]
+            value = rule.get(name, least)
+            if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+                wrong["approval_rules"] = f"{name} must be a whole number between {least:g} and {most:g}"
 
 
 def _check_starters(fields: Mapping[str, Any], wrong: dict[str, str]) -> None:

@@ -118,10 +118,16 @@ def access_message(actor: Actor, message_id: UUID | str, *, write: bool = False)
     return found
 
 
-def access_tool_call(actor: Actor, tool_id: UUID | str) -> ToolCall:
-    found = ToolCall.objects.filter(pk=as_uuid(tool_id), conversation__in=readable(actor)).first()
+def access_tool_call(actor: Actor, tool_id: UUID | str, *, write: bool = False) -> ToolCall:
+    found = (
+        ToolCall.objects.select_related("conversation", "approval__decided_by")
+        .filter(pk=as_uuid(tool_id), conversation__in=readable(actor))
+        .first()
+    )
     if found is None:
         raise NotFound()
+    if write:
+        require_write_in(actor, found.conversation)
     return found
 
 

@@ -124,6 +124,11 @@ def _calls_in(step: Step) -> int:
     return sum(isinstance(part_from_json(part), ToolCallPart) for part in step.parts)
 
 
+def readable_log(run_id: UUID) -> list[Numbered]:
+    """All chunks that are stored of a run and can be read."""
+    return _readable_log(run_id)[0]
+
+
 def _readable_log(run_id: UUID) -> tuple[list[Numbered], int, int]:
     """The chunks, the seq until which none is missing or unreadable, and the last seq there is."""
     try:

@@ -9,14 +9,26 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
+
 from realtime.activity import activity_record
 from realtime.bulletin import publish_soon
 from realtime.frames import Frame, make_frame
 from realtime.publish import publish
 from realtime.rooms import conversation_room, member_room, workspace_room
+from workspaces.models import User
 
-from .models import Conversation, Message, MessageFeedback, Run
-from .wire import conversation_wire, feedback_wire, message_wire, run_wire
+from .models import Approval, Conversation, Message, MessageFeedback, Run, Steering, ToolCall
+from .wire import (
+    approval_wire,
+    conversation_wire,
+    feedback_wire,
+    message_wire,
+    person_wire,
+    run_wire,
+    steering_wire,
+    tool_call_wire,
+)
 
 LONG = 4096
 """Characters from which a message is not told twice in one frame."""
@@ -127,6 +139,132 @@ def announce_finished(conversation: Conversation, run: Run, answer: Message, ter
     }
     publish_soon(
         workspace_room(run.workspace_id), f"usage:{run.pk}", lambda: make_frame("usage.updated", **used)
+    )
+
+
+def announce_waiting(conversation: Conversation, run: Run) -> None:
+    """The run was put aside until people decide."""
+    publish(conversation_room(conversation.pk), make_frame("run.waiting", **_run_payload(run)))
+    announce_conversation(conversation, live="waiting")
+
+
+def announce_approval(conversation: Conversation, approval: Approval) -> None:
+    """All of it to those who watch the conversation; to everyone in whose list it stands that there is (or was)
+    something to decide, without a word of it."""
+    approval = Approval.objects.select_related("decided_by").get(pk=approval.pk)
+    wire = approval_wire(approval)
+    publish(conversation_room(conversation.pk), make_frame("approval.updated", approval=wire))
+    told = ("toolId", "toolName", "runId", "conversationId", "agentId", "kind", "status", "role", "expiresAt")
+    by = approval.decided_by_id
+    notice = make_frame(
+        "approval.notice", **{name: wire[name] for name in told}, decidedBy=str(by) if by else None
+    )
+    for room in _list_rooms(conversation):
+        publish(room, notice)
+
+
+def announce_settled(call: ToolCall) -> None:
+    """A call of unknown outcome was settled by a person; the run's log stays as it is."""
+    publish(
+        conversation_room(call.conversation_id),
+        make_frame("tool_call.settled", conversationId=str(call.conversation_id), call=tool_call_wire(call)),
+    )
+
+
+def record_approval_asked(run: Run, approval: Approval) -> None:
+    """Inside the transaction that puts the call to people."""
+    _record_approval(run.conversation, approval, "waiting", None)
+
+
+def record_approval_decided(conversation: Conversation, approval: Approval) -> None:
+    _record_approval(conversation, approval, f"tool-{approval.status}", approval.decided_by_id)
+
+
+def _record_approval(conversation: Conversation, approval: Approval, kind: str, user_id: UUID | None) -> None:
+    if conversation.temporary:
+        return
+    activity_record(
+        workspace_id=approval.workspace_id,
+        user_id=user_id,
+        activity_type=kind,
+        agent_slug=approval.agent_slug,
+        conversation_id=approval.conversation_id,
+        open_to_all=_open_to_all(conversation),
+        at_leisure=True,
+        metadata={
+            "agentId": approval.agent_slug,
+            "runId": str(approval.run_id),
+            "toolId": str(approval.pk),
+            "toolName": approval.tool_name,
+        },
+    )
+
+
+def announce_message_later(message: Message) -> None:
+    """`message.created`, after the commit."""
+    transaction.on_commit(lambda: publish(conversation_room(message.conversation_id), message_frame(message)))
+
+
+def announce_steering(steering: Steering, conversation_id: UUID) -> None:
+    """Somebody said something to a running agent; `message.created` follows when it was heard."""
+    wire = steering_wire(Steering.objects.select_related("author").get(pk=steering.pk))
+    publish(
+        conversation_room(conversation_id),
+        make_frame("run.steering", conversationId=str(conversation_id), **wire),
+    )
+
+
+def record_steered(conversation: Conversation, run: Run, user_id: UUID) -> None:
+    _record_run(conversation, run, "steered", user_id)
+
+
+def queue_follow_up(conversation: Conversation, run: Run) -> None:
+    """Words that nobody heard in time became a question of their own."""
+    transaction.on_commit(lambda: announce_queued(conversation, run))
+
+
+def announce_control(run: Run, user: User) -> None:
+    publish(
+        conversation_room(run.conversation_id),
+        make_frame(
+            "run.control",
+            runId=str(run.pk),
+            conversationId=str(run.conversation_id),
+            controlledBy=person_wire(user),
+            controlFence=run.control_fence,
+        ),
+    )
+
+
+def announce_control_wanted(run: Run, user: User) -> None:
+    publish(
+        conversation_room(run.conversation_id),
+        make_frame(
+            "run.control_wanted",
+            runId=str(run.pk),
+            conversationId=str(run.conversation_id),
+            by=person_wire(user),
+            controlFence=run.control_fence,
+        ),
+    )
+
+
+def record_control(run: Run, by: UUID, user: User) -> None:
+    _record_run(run.conversation, run, "took-control" if by == user.pk else "gave-control", by)
+
+
+def _record_run(conversation: Conversation, run: Run, kind: str, user_id: UUID) -> None:
+    if conversation.temporary:
+        return
+    activity_record(
+        workspace_id=run.workspace_id,
+        user_id=user_id,
+        activity_type=kind,
+        agent_slug=run.agent_slug,
+        conversation_id=run.conversation_id,
+        open_to_all=_open_to_all(conversation),
+        at_leisure=True,
+        metadata={"agentId": run.agent_slug, "runId": str(run.pk)},
     )
 
 

@@ -22,12 +22,17 @@ from .access import access_conversation, access_run, as_uuid
 from .database import in_database
 from .events import message_frame
 from .models import Run
+from .schemas import DecisionBody
+from .services.control import control_grant, control_request, control_take
+from .services.deciding import tool_decide
 from .services.marks import mark_read
 from .services.run_cancel import run_cancel
 from .services.run_continue import run_continue
 from .services.run_resume import run_resume
 from .services.run_start import UNSET, Started, run_start
+from .services.steering import run_steer
 from .threads import snapshot
+from .wire import person_wire, tool_call_wire
 
 
 class Subscribe(Wire):
@@ -61,6 +66,20 @@ class RunId(Wire):
     run_id: str
 
 
+class RunSteer(RunId):
+    input: str | list[Any]
+    client_id: str = Field(default="", max_length=128)
+    fence: int | None = Field(default=None, ge=0)
+
+
+class ControlTake(RunId):
+    fence: int = Field(ge=0)
+
+
+class ControlGrant(ControlTake):
+    user_id: str
+
+
 class Continue(Wire):
     message_id: str
     client_id: str = Field(default="", max_length=128)
@@ -68,6 +87,10 @@ class Continue(Wire):
 
 class RunResume(RunId):
     client_id: str = Field(default="", max_length=128)
+
+
+class ToolDecide(DecisionBody):
+    tool_id: str
 
 
 class Replay(Wire):
@@ -231,6 +254,71 @@ async def go_on(socket: NexusConsumer, frame: Continue) -> dict[str, Any]:
         "answerId": str(started.run.answer_id),
         "status": started.run.status,
     }
+
+
+@client_frame("run.steer", RunSteer, writes=True)
+async def steer(socket: NexusConsumer, frame: RunSteer) -> dict[str, Any]:
+    """Says something to the running agent, which hears it before its next step."""
+    row = await in_database(
+        run_steer,
+        actor=socket.actor,
+        run_id=frame.run_id,
+        input_=frame.input,
+        client_id=frame.client_id,
+        fence_=frame.fence,
+    )
+    return {"type": "run.steered", "runId": str(row.run_id), "messageId": str(row.pk)}
+
+
+def _control(run: Run) -> dict[str, Any]:
+    return {
+        "type": "run.control",
+        "runId": str(run.pk),
+        "conversationId": str(run.conversation_id),
+        "controlledBy": person_wire(run.controlled_by),
+        "controlFence": run.control_fence,
+    }
+
+
+@client_frame("control.request", RunId, writes=True)
+async def ask_control(socket: NexusConsumer, frame: RunId) -> dict[str, Any]:
+    """Asks whoever controls the run to hand it over."""
+    run = await in_database(control_request, actor=socket.actor, run_id=frame.run_id)
+    return {"type": "run.control_wanted", "runId": str(run.pk), "controlFence": run.control_fence}
+
+
+@client_frame("control.take", ControlTake, writes=True)
+async def take_control(socket: NexusConsumer, frame: ControlTake) -> dict[str, Any]:
+    """Takes control of a run: who began it, admins and owners. Of all that name the same `fence` one gets it."""
+    return _control(
+        await in_database(control_take, actor=socket.actor, run_id=frame.run_id, fence=frame.fence)
+    )
+
+
+@client_frame("control.grant", ControlGrant, writes=True)
+async def grant_control(socket: NexusConsumer, frame: ControlGrant) -> dict[str, Any]:
+    """Hands control of a run to somebody who may write there."""
+    return _control(
+        await in_database(
+            control_grant, actor=socket.actor, run_id=frame.run_id, user_id=frame.user_id, fence=frame.fence
+        )
+    )
+
+
+@client_frame("tool.decide", ToolDecide, writes=True)
+async def decide(socket: NexusConsumer, frame: ToolDecide) -> dict[str, Any]:
+    """Yes or no to a call that waits, or the answer to a question; `ran` and `rerun` settle one of unknown outcome."""
+    call = await in_database(
+        tool_decide,
+        actor=socket.actor,
+        tool_id=frame.tool_id,
+        decision=frame.decision,
+        note=frame.note,
+        answer=frame.answer,
+        remember=frame.remember,
+        client_id=frame.client_id,
+    )
+    return {"type": "tool.decided", "toolId": str(call.pk), "call": await in_database(tool_call_wire, call)}
 
 
 @client_frame("replay", Replay)

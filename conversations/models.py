@@ -257,6 +257,27 @@ class Run(models.Model):
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
     )
     superseded = models.BooleanField(default=False)
+    waiting_since = models.DateTimeField(null=True, blank=True)
+    waited_ms = models.PositiveBigIntegerField(
+        default=0, db_default=0, help_text="How long it waited for people; no part of its duration."
+    )
+    controlled_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Who took control of it; null: whoever asked.",
+    )
+    steerings = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="How many things that were said to it nobody heard yet."
+    )
+    tail_id = models.UUIDField(
+        null=True, blank=True, help_text="The message its answer hangs below, where people steered it."
+    )
+    control_fence = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="Moves with each hand-over of control: the fencing token."
+    )
 
     provider = models.CharField(max_length=64, blank=True)
     model = models.CharField(max_length=160, blank=True)
@@ -441,5 +462,9 @@ class Task(models.Model):
         return self.title
 
 
+from .approval_models import Approval as Approval  # noqa: E402
+from .approval_models import ApprovalVote as ApprovalVote  # noqa: E402
+from .approval_models import StandingApproval as StandingApproval  # noqa: E402
+from .approval_models import Steering as Steering  # noqa: E402
 from .sharing_models import ConversationImport as ConversationImport  # noqa: E402  (Django looks for models here)
 from .sharing_models import ShareLink as ShareLink  # noqa: E402

@@ -70,6 +70,21 @@ class ResumeBody(Wire):
     client_id: str = ""
 
 
+class SteerBody(Wire):
+    input: MessageInput
+    client_id: str = Field(default="", max_length=128, description="Or: Idempotency-Key.")
+
+
+class DecisionBody(Wire):
+    decision: Literal["approve", "deny", "answer", "ran", "rerun"]
+    note: str = Field(default="", max_length=2000, description="Of a no, the model is told.")
+    answer: str | None = Field(default=None, max_length=20_000, description="To a question of the agent.")
+    remember: Literal["once", "conversation", "always"] = Field(
+        default="once", description="Of a yes: how far it reaches. `always` is for admins and owners."
+    )
+    client_id: str = Field(default="", max_length=128, description="Or: Idempotency-Key.")
+
+
 class ConversationNew(Wire):
     title: str = ""
     agent_id: str = Field(default="", max_length=200)
@@ -224,6 +239,8 @@ class Run(Wire):
     answer_id: UUID
     requested_by: UUID | None
     resumed_from: UUID | None
+    controlled_by: UUID | None = Field(description="Who took control; null: nobody.")
+    control_fence: int
     epoch: int
     last_seq: int
     provider: str | None
@@ -257,6 +274,11 @@ class RunResumed(RunAccepted):
     resumed_from: UUID
 
 
+class RunSteered(Wire):
+    run_id: UUID
+    message_id: UUID = Field(description="What its message is called when the agent has heard it.")
+
+
 class RunCancelled(Wire):
     run_id: UUID
     status: RunStatus
@@ -276,6 +298,53 @@ class Invoked(Wire):
     error: Failure | None
 
 
+class PersonNamed(Wire):
+    id: UUID
+    name: str
+
+
+class ApprovalVote(Wire):
+    user: PersonNamed | None
+    decision: Literal["approve", "deny", "answer"]
+    note: str | None
+    created_at: Instant
+
+
+class Approval(Wire):
+    """A call that was put to people: who may decide (`role` and above), who said what, and what came of it."""
+
+    tool_id: UUID
+    tool_name: str
+    run_id: UUID
+    conversation_id: UUID
+    agent_id: str
+    kind: Literal["approval", "question"]
+    status: Literal["open", "approved", "denied", "answered", "expired", "withdrawn"]
+    role: Literal["member", "admin", "owner"]
+    quorum: int
+    votes: list[ApprovalVote]
+    created_at: Instant
+    expires_at: Instant
+    decided_at: Instant | None
+    decided_by: PersonNamed | None
+    note: str | None
+    answer: str | None
+
+
+class ApprovalOpen(Approval):
+    input: Any
+    conversation_title: str
+
+
+class StandingApproval(Wire):
+    id: UUID
+    agent_id: str
+    tool_name: str
+    conversation_id: UUID | None = Field(description="null: in the whole workspace.")
+    created_by: PersonNamed | None
+    created_at: Instant
+
+
 class ToolCall(Wire):
     tool_id: UUID
     tool_name: str
@@ -290,6 +359,7 @@ class ToolCall(Wire):
     duration_ms: int | None
     created_at: Instant
     completed_at: Instant | None
+    approval: Approval | None = Field(description="Null where nobody had to be asked.")
 
 
 class Fragment(Wire):
@@ -356,9 +426,19 @@ class Earlier(Wire):
     count: int = Field(description="How many messages stand before it.")
 
 
+class Steering(Wire):
+    message_id: UUID
+    run_id: UUID
+    text: str
+    author: PersonNamed | None
+    created_at: Instant
+
+
 class Thread(Wire):
     messages: list[ThreadMessage]
     runs: list[Run]
+    approvals: list[Approval] = Field(description="What these runs put to people.")
+    steerings: list[Steering] = Field(description="What was said to running agents and is not heard yet.")
     line: list[UUID] = Field(description="What is shown, in reading order.")
     earlier: Earlier | None
     unloaded: list[UUID] = Field(description="Other versions of which only the first message is here.")
@@ -366,6 +446,16 @@ class Thread(Wire):
 
 class ChunkList(Wire):
     items: list[NumberedChunk]
+    next_cursor: str | None
+
+
+class ApprovalList(Wire):
+    items: list[ApprovalOpen]
+    next_cursor: str | None
+
+
+class StandingApprovalList(Wire):
+    items: list[StandingApproval]
     next_cursor: str | None
 
 

@@ -19,6 +19,7 @@ from nexus_core.usage import pico_to_usd
 from workspaces.access import Actor
 
 from .access import access_conversation, as_uuid, readable
+from .approvals import approvals_of_runs, steerings_of
 from .branches import Node, Window, shown_line, window
 from .models import Conversation, Message, MessageFeedback, Run
 from .selectors import (
@@ -90,6 +91,8 @@ def thread_part(
     return {
         "messages": messages_wire(actor, messages),
         "runs": [run_wire(run) for run in sorted(runs.values(), key=lambda run: run.created_at)],
+        "approvals": approvals_of_runs(runs),
+        "steerings": steerings_of(run for run in runs.values() if run.status in Run.UNFINISHED),
         "line": [str(message_id) for message_id in seen.line],
         "earlier": {"before": str(seen.before), "count": seen.earlier_count} if seen.before else None,
         "unloaded": [str(message_id) for message_id in seen.unloaded],

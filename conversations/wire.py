@@ -10,7 +10,7 @@ from agents.catalogue import model_window
 from nexus_core.usage import Cost, Usage
 from workspaces.models import User
 
-from .models import Conversation, Message, MessageFeedback, Run, Task, ToolCall, Upload
+from .models import Approval, Conversation, Message, MessageFeedback, Run, Steering, Task, ToolCall, Upload
 
 Wire = dict[str, Any]
 
@@ -95,7 +95,7 @@ def run_usage(run: Run) -> Usage:
 
 def run_wire(run: Run, *, attempts: Iterable[Wire] | None = None) -> Wire:
     duration = (
-        int((run.finished_at - run.started_at).total_seconds() * 1000)
+        int((run.finished_at - run.started_at).total_seconds() * 1000) - run.waited_ms
         if run.finished_at and run.started_at
         else None
     )
@@ -110,6 +110,8 @@ def run_wire(run: Run, *, attempts: Iterable[Wire] | None = None) -> Wire:
         "requestedBy": str(run.requested_by_id) if run.requested_by_id else None,
         "resumedFrom": str(run.resumed_from_id) if run.resumed_from_id else None,
         "superseded": run.superseded,
+        "controlledBy": str(run.controlled_by_id) if run.controlled_by_id else None,
+        "controlFence": run.control_fence,
         "epoch": run.epoch,
         "lastSeq": run.last_seq,
         "provider": run.provider or None,
@@ -133,6 +135,17 @@ def run_wire(run: Run, *, attempts: Iterable[Wire] | None = None) -> Wire:
     return out
 
 
+def steering_wire(steering: Steering) -> Wire:
+    """Words for a running agent that it has not heard yet."""
+    return {
+        "messageId": str(steering.pk),
+        "runId": str(steering.run_id),
+        "text": steering.text,
+        "author": person_wire(steering.author),
+        "createdAt": instant(steering.created_at),
+    }
+
+
 def tool_call_wire(call: ToolCall) -> Wire:
     return {
         "toolId": str(call.pk),
@@ -148,6 +161,38 @@ def tool_call_wire(call: ToolCall) -> Wire:
         "durationMs": call.duration_ms,
         "createdAt": instant(call.created_at),
         "completedAt": instant(call.completed_at),
+        "approval": approval_wire(call.approval) if hasattr(call, "approval") else None,
+    }
+
+
+def approval_wire(approval: Approval) -> Wire:
+    """A call that was put to people: who may decide, who said what, and what came of it."""
+    votes = list(approval.votes.all())
+    return {
+        "toolId": str(approval.pk),
+        "toolName": approval.tool_name,
+        "runId": str(approval.run_id),
+        "conversationId": str(approval.conversation_id),
+        "agentId": approval.agent_slug,
+        "kind": approval.kind,
+        "status": approval.status,
+        "role": approval.role,
+        "quorum": approval.quorum,
+        "votes": [
+            {
+                "user": person_wire(vote.user),
+                "decision": vote.decision,
+                "note": vote.note or None,
+                "createdAt": instant(vote.created_at),
+            }
+            for vote in votes
+        ],
+        "createdAt": instant(approval.created_at),
+        "expiresAt": instant(approval.expires_at),
+        "decidedAt": instant(approval.decided_at),
+        "decidedBy": person_wire(approval.decided_by),
+        "note": approval.note or None,
+        "answer": approval.answer or None,
     }
 
 

@@ -22,6 +22,7 @@ METADATA = {
     "retrying": "a provider request failed and is made again after `delayMs`: `attempt`, `code`",
     "fallback": "another model goes on: `provider`, `model`",
     "waiting": "the tool call `toolId` waits for a person",
+    "steered": "the agent heard what a person said meanwhile, `messageId`: the answer hangs below that message from here on",
     "resumed": "another owner took the run over: `epoch`, `fromStep`, and `damaged: true` when a checkpoint could not be used",
     "reset": "drop content, reasoning and tool calls with `keepSeq` < seq < this chunk's own",
     "complete": "the answer is whole: `tokenUsage`, `cost`, `durationMs`, `stopReason`, `confidence`, `messageId`",
@@ -51,6 +52,19 @@ SERVER_FRAMES = {
     "run.started": "an agent begins: `run`",
     "run.finished": "it ended: `runId`, `status`, `tokenUsage`, `cost`, `run`",
     "tool_call.updated": "a tool call changed: `runId`, `conversationId` and the data of the `tool_call` chunk",
+    "tool.decided": "answer to `tool.decide`: `toolId`, `call` as `GET /api/tool-calls/{toolId}` gives it",
+    "tool_call.settled": "a call of unknown outcome was settled by a person: `conversationId`, `call`",
+    "run.waiting": "it was put aside until people decide: `run`",
+    "approval.updated": "a call was put to people, or somebody said something to it: `approval`; to those subscribed",
+    "approval.notice": (
+        "the same without its words (`toolId`, `toolName`, `runId`, `conversationId`, `agentId`, `kind`, `status`, `role`, "
+        "`expiresAt`, `decidedBy`), to everyone in whose list the conversation stands"
+    ),
+    "run.steered": "answer to `run.steer`: `runId`, `messageId`; the message follows when the agent has heard it",
+    "run.steering": "somebody said something to a running agent: `runId`, `messageId`, `text`, `author`; not heard yet",
+    "run.control": "answer to `control.take` and `control.grant`, and to those subscribed: who controls the run now "
+    "(`controlledBy {id, name}`) and the fencing token `controlFence`",
+    "run.control_wanted": "answer to `control.request`, and to those subscribed: `by {id, name}` asks for control of `runId`",
     "conversation.updated": "title, status or counts changed: `conversation`; to everyone in whose list it stands",
     "conversation.access": (
         "what one may do in a conversation changed: `conversationId`, `right` (`write`, `view`, or null: it is closed to you "

@@ -22,7 +22,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from billing.models import Attempt
 from conversations.api import invoke
-from conversations.models import ToolCall
+from conversations.models import StandingApproval, ToolCall
 from conversations.services.files import upload_create
 from conversations.services.run_finish import run_end_unstarted
 from conversations.services.run_start import run_start
@@ -75,7 +75,7 @@ def test_it_has_the_addresses_of_the_protocol():
         POST /api/runs/{}/cancel | POST /api/runs/{}/resume | GET /api/conversations | POST /api/conversations
         GET /api/conversations/{} | PATCH /api/conversations/{} | DELETE /api/conversations/{}
         GET /api/conversations/{}/messages | GET /api/conversations/{}/export | GET /api/conversations/{}/tool-calls
-        GET /api/messages/{}/tool-calls | GET /api/tool-calls/{} | GET /api/search | GET /api/presence
+        GET /api/messages/{}/tool-calls | GET /api/tool-calls/{} | POST /api/tool-calls/{}/decision | GET /api/search | GET /api/presence
         GET /api/activities | GET /api/usage | GET /api/usage/export.csv | POST /api/ws-ticket | POST /api/files
         DELETE /api/tokens/{} | GET /api/usage/overview | GET /api/usage/latencies | GET /api/usage/reliability
         GET /api/usage/attempts | GET /api/usage/attempts/{} | GET /api/usage/export.json
@@ -127,6 +127,9 @@ def prepared(
         "run_id": started.run.pk,
         "message_id": started.message.pk,
         "tool_id": call.pk,
+        "standing_id": StandingApproval.objects.create(
+            workspace=alice.workspace, agent_slug="demo-agent", tool_name="t", created_by=alice.user
+        ).pk,
         "file_id": upload_create(actor=alice, name="a.png", data=PNG).pk,
         "agent_id": "demo-agent",
         "token_id": other.row.pk,

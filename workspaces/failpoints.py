@@ -33,11 +33,12 @@ FailPoint = Literal[
     "before_finish",
     "in_finish",
     "after_finish",
+    "after_wait",
     "before_release",
     "after_release",
 ]
 """In the order of a run's life. `after_chunk` is reached by each chunk that a run hands to its recorder,
-`before_commit` and `after_commit` by each batch of the log writer."""
+`before_commit` and `after_commit` by each batch of the log writer, `after_wait` by a run that stopped to wait for people."""
 
 POINTS: tuple[FailPoint, ...] = get_args(FailPoint)
 ACTIONS = ("kill", "stop", "delay", "raise")

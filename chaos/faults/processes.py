@@ -13,7 +13,9 @@ from ..nodes import Node
 from ..scene import Scene
 
 HANDOVER_POINTS = ("before_release", "after_release")
-RUN_POINTS = [point for point in POINTS if point not in HANDOVER_POINTS]
+WAIT_POINTS = ("after_wait",)
+"""Only runs that wait for people come there; the traffic has none."""
+RUN_POINTS = [point for point in POINTS if point not in (*HANDOVER_POINTS, *WAIT_POINTS)]
 START_POINTS = ("before_start_commit", "after_start_commit")
 WAIT_SECONDS = 20.0
 

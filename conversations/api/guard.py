@@ -22,6 +22,7 @@ from ..access import (
     require_mark,
     require_write,
 )
+from ..approvals import access_standing
 from ..sharing import access_link
 from .tool_calls import access_answer
 
@@ -34,6 +35,7 @@ PATH_IDS: dict[str, Callable[[Actor, str], Any]] = {
     "run_id": access_run,
     "message_id": access_answer,
     "tool_id": access_tool_call,
+    "standing_id": access_standing,
     "file_id": access_upload,
     "link_id": access_link,
 }

@@ -18,10 +18,11 @@ from workspaces.limits import limit_hit
 from ..access import access_run
 from ..database import in_database
 from ..log import Piece, read_log
-from ..schemas import ChunkList, ResumeBody, Run, RunCancelled, RunResumed
+from ..schemas import ChunkList, ResumeBody, Run, RunCancelled, RunResumed, RunSteered, SteerBody
 from ..services.run_cancel import run_cancel
 from ..services.run_resume import run_resume
 from ..services.run_start import Started
+from ..services.steering import run_steer
 from ..wire import run_wire
 from .answers import MOST_ROWS_IN, answer, listed, number_of
 from .invoke import SSE_CONTENT, accepted, client_id_of
@@ -81,6 +82,20 @@ async def cancel(request: ApiRequest, run_id: str) -> HttpResponse:
     """Asks the run to stop; what was written is kept, and billed as far as it went. A run that has ended stays as it is."""
     run = await in_database(run_cancel, actor=request.auth, run_id=run_id)
     return answer({"runId": str(run.pk), "status": run.status})
+
+
+@router.post("/runs/{run_id}/steer", response={202: RunSteered}, summary="Say something to a running agent")
+async def steer(request: ApiRequest, run_id: str, body: SteerBody) -> HttpResponse:
+    """It hears it before its next step; if it ends before that, it becomes a question behind its answer. A run that
+    has ended is 409 `run_ended`."""
+    row = await in_database(
+        run_steer,
+        actor=request.auth,
+        run_id=run_id,
+        input_=body.input,
+        client_id=client_id_of(request, body.client_id),
+    )
+    return answer({"runId": str(row.run_id), "messageId": str(row.pk)}, 202)
 
 
 @router.post("/runs/{run_id}/resume", response={202: RunResumed}, summary="Go on with a run")

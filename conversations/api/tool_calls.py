@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from ninja import Router
 from pydantic import Field
@@ -46,9 +46,7 @@ def _by_conversation(
 ) -> tuple[list[dict[str, Any]], str | None]:
     conversation = access_conversation(actor, conversation_id)
     # Calls are only ever added at the end, so that a place in the list stays what it is.
-    query = ToolCallRow.objects.filter(conversation=conversation).order_by(
-        "created_at", "step", "position", "id"
-    )
+    query = with_approval(ToolCallRow.objects.filter(conversation=conversation))
     rows = list(query[offset : offset + limit + 1])
     following = str(offset + limit) if len(rows) > limit else None
     return [tool_call_wire(call) for call in rows[:limit]], following
@@ -72,7 +70,16 @@ def access_answer(actor: Actor, message_id: str) -> set[UUID]:
 
 def _by_message(actor: Actor, message_id: str) -> list[dict[str, Any]]:
     calls = ToolCallRow.objects.filter(message_id__in=access_answer(actor, message_id))
-    return [tool_call_wire(call) for call in calls.order_by("created_at", "step", "position", "id")]
+    return [tool_call_wire(call) for call in with_approval(calls)]
+
+
+def with_approval(calls: QuerySet[ToolCallRow]) -> QuerySet[ToolCallRow]:
+    """In their order, with what people said to them."""
+    return (
+        calls.select_related("approval__decided_by")
+        .prefetch_related("approval__votes__user")
+        .order_by("created_at", "step", "position", "id")
+    )
 
 
 @router.get("/tool-calls/{tool_id}", response=ToolCall, summary="A tool call")

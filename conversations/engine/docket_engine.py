@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import Q
 from docket import Docket, Worker
 
 from realtime.frames import Frame, make_frame
@@ -74,6 +75,9 @@ class DocketEngine:
         publish(CONTROL_ROOM, make_frame("engine.cancel", runId=str(run_id)))
         # A queued run has no owner yet who could hear it: whoever takes it ends it.
         self.enqueue(run_id)
+
+    def steer(self, run_id: UUID) -> None:
+        publish(CONTROL_ROOM, make_frame("engine.steer", runId=str(run_id)))
 
     async def close(self) -> None:
         if self._pending:
@@ -146,6 +150,8 @@ class WorkerEngine:
         for frame in frames:
             if frame.type == "engine.cancel":
                 self._runner.stop(UUID(orjson.loads(frame.text)["runId"]))
+            elif frame.type == "engine.steer":
+                self._runner.ring(UUID(orjson.loads(frame.text)["runId"]))
 
     async def _watch_cancels(self) -> None:
         while True:
@@ -154,13 +160,13 @@ class WorkerEngine:
             if not live:
                 continue
             try:
-                for run_id in await in_database(_cancelled_among, live):
-                    self._runner.stop(run_id)
+                for run_id, cancelled in await in_database(_wanted_among, live):
+                    (self._runner.stop if cancelled is not None else self._runner.ring)(run_id)
             except Exception as fault:
                 log.warning("cancel watch: %s", type(fault).__name__)
 
 
-def _cancelled_among(run_ids: Sequence[UUID]) -> list[UUID]:
-    return list(
-        Run.objects.filter(pk__in=run_ids, cancel_requested_at__isnull=False).values_list("pk", flat=True)
-    )
+def _wanted_among(run_ids: Sequence[UUID]) -> list[tuple[UUID, Any]]:
+    """Those that people want something of, and when they asked it to stop, if they did: else they steer it."""
+    wanted = Q(cancel_requested_at__isnull=False) | Q(steerings__gt=0)
+    return list(Run.objects.filter(wanted, pk__in=run_ids).values_list("pk", "cancel_requested_at"))

@@ -16,7 +16,7 @@ DRAIN_SECONDS = 8.0
 
 
 class LocalEngine:
-    """`execute`, `stop` and `prepare` are `runner.Runner`'s."""
+    """`execute`, `stop`, `prepare` and `ring` are `runner.Runner`'s."""
 
     def __init__(
         self,
@@ -24,9 +24,10 @@ class LocalEngine:
         stop: Callable[[UUID], bool],
         prepare: Callable[[Handover], None] = lambda given: None,
         owner: str = "",
+        ring: Callable[[UUID], None] = lambda run_id: None,
     ) -> None:
         self.owner = owner
-        self._prepare = prepare
+        self._prepare, self._ring = prepare, ring
         self._loop = asyncio.get_running_loop()
         self._execute, self._stop = execute, stop
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
@@ -42,6 +43,9 @@ class LocalEngine:
 
     def cancel(self, run_id: UUID) -> None:
         self._on_loop(self._cancel, run_id)
+
+    def steer(self, run_id: UUID) -> None:
+        self._on_loop(self._ring, run_id)
 
     async def close(self) -> None:
         """Cancels the tasks (their runs stay `running`, without a lease) and waits for them."""

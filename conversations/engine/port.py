@@ -31,6 +31,11 @@ class Engine(Protocol):
         """Tell the run's owner that it should stop; from any thread."""
         ...
 
+    def steer(self, run_id: UUID) -> None:
+        """Tell the run's owner that somebody said something to it; from any thread. A hint: what is lost
+        is heard later, or becomes a question behind the answer."""
+        ...
+
     async def close(self) -> None:
         """Hand over what is running and stop."""
         ...
@@ -66,3 +71,8 @@ def begin(given: Handover) -> None:
 def cancel(run_id: UUID) -> None:
     if _engine is not None:
         _engine.cancel(run_id)
+
+
+def steer(run_id: UUID) -> None:
+    if _engine is not None:
+        _engine.steer(run_id)

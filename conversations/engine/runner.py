@@ -41,12 +41,15 @@ from ..fold import fold, kept, visible_text
 from ..history import model_messages
 from ..models import Run
 from ..services import handover
+from ..services.asking import run_wait
 from ..services.handover import Handover
 from ..services.run_claim import Claim, claim_given, run_claim
-from ..services.run_finish import Ending, run_end_unstarted, run_finish, started_chunk
+from ..services.run_finish import Ending, run_end_unstarted, run_end_waiting, run_finish, started_chunk
 from ..tracing import carried
 from . import pace
+from .approvals import DbApprovals
 from .ending import ending_of, with_all_spent
+from .inbox import DbInbox
 from .journal import DbJournal, fence
 from .recorder import Recorder, Ticker
 from .titling import title_by_agent
@@ -69,6 +72,7 @@ class Live:
     run: Run
     context: ExecutionContext
     recorder: Recorder
+    inbox: DbInbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,12 @@ class Runner:
             self._stopped_early.add(run_id)
             return True
         return handover.cancel(run_id)
+
+    def ring(self, run_id: UUID) -> None:
+        """Somebody said something to a run, which may live here."""
+        live = self._live.get(run_id)
+        if live is not None:
+            live.inbox.ring()
 
     async def heartbeat_forever(self) -> None:
         """Renews the leases of silent runs; whoever lost one stops at once."""
@@ -175,7 +185,8 @@ class Runner:
             last_seq=claim.last_seq,
         )
         recorder.log = list(claim.log)
-        self._live[run_id] = Live(run, context, recorder)
+        inbox = DbInbox(run, recorder)
+        self._live[run_id] = Live(run, context, recorder, inbox)
         early = run_id in self._stopped_early or (given is not None and given.cancelled)
         if early or run.cancel_requested_at is not None:
             context.cancelled.set()
@@ -186,7 +197,7 @@ class Runner:
                 parent=prepared.trace,
                 epoch=run.epoch,
             ) as spans:
-                await self._work(prepared, context, recorder, spans)
+                await self._work(prepared, context, recorder, inbox, spans)
         except RunFenced:
             log.info("another owner has this run")
         except asyncio.CancelledError:
@@ -252,7 +263,12 @@ class Runner:
         return Prepared(claim, agent, actor, None, messages, trace)
 
     async def _work(
-        self, prepared: Prepared, context: ExecutionContext, recorder: Recorder, spans: RunSpan
+        self,
+        prepared: Prepared,
+        context: ExecutionContext,
+        recorder: Recorder,
+        inbox: DbInbox,
+        spans: RunSpan,
     ) -> None:
         claim, run = prepared.claim, prepared.claim.run
         await self._begin(claim, recorder)
@@ -295,15 +311,25 @@ class Runner:
                 input=question,
                 context=context,
                 history=history,
-                ports=spans.traced(replace(default_ports(), meter=meter, journal=journal)),
+                ports=spans.traced(
+                    replace(
+                        default_ports(),
+                        meter=meter,
+                        journal=journal,
+                        approvals=DbApprovals(run),
+                        inbox=inbox,
+                    )
+                ),
             )
             terminal: MetadataChunk | None = None
+            waits = False
             first_token_ms: int | None = None
             error: ErrorChunk | None = None
             writing = False
             stream = run_agent(agent, request)
             try:
                 async for chunk in stream:
+                    waits = isinstance(chunk, MetadataChunk) and chunk.status == "waiting"
                     if isinstance(chunk, MetadataChunk):
                         if chunk.terminal:
                             terminal = chunk
@@ -326,6 +352,11 @@ class Runner:
                 await aclose(stream)
             await recorder.flush()
             failpoint("before_finish")
+            if terminal is None and waits:
+                spans.ended("waiting")
+                await in_database(run_wait, run)
+                failpoint("after_wait")
+                return
             if terminal is None:
                 raise RuntimeError(f"agent {run.agent_slug} ended without a terminal chunk")
             ending = ending_of(terminal, error, agent, first_token_ms)
@@ -408,8 +439,12 @@ class Runner:
 
 
 def run_end_unstarted_if_cancelled(run_id: UUID) -> None:
-    if Run.objects.filter(pk=run_id, status=Run.Status.QUEUED, cancel_requested_at__isnull=False).exists():
-        run_end_unstarted(run_id, status="cancelled")
+    asked = Run.objects.filter(pk=run_id, cancel_requested_at__isnull=False)
+    match asked.values_list("status", flat=True).first():
+        case Run.Status.QUEUED:
+            run_end_unstarted(run_id, status="cancelled")
+        case Run.Status.WAITING:
+            run_end_waiting(run_id)
 
 
 def agent_window(agent: BaseAgent) -> dict[str, int]:
@@ -426,7 +461,7 @@ def since(run: Run) -> int:
     from django.utils import timezone
 
     # `created_at` is of the database's clock, or another process': ours may be behind it.
-    return max(0, int((timezone.now() - run.created_at).total_seconds() * 1000))
+    return max(0, int((timezone.now() - run.created_at).total_seconds() * 1000) - run.waited_ms)
 
 
 async def aclose(stream: Any) -> None:

@@ -71,7 +71,7 @@ class EngineHost:
                 self._make_runner()
         else:
             runner = self._make_runner()
-            port.use(LocalEngine(runner.execute, runner.stop, runner.prepare, runner.owner))
+            port.use(LocalEngine(runner.execute, runner.stop, runner.prepare, runner.owner, runner.ring))
             left = await in_database(release_all_leases)
             if left:
                 log.info("taking up %s unfinished runs", left)

@@ -17,6 +17,7 @@ from django.db.models.functions import Now
 
 from ..database import in_database
 from ..models import Run
+from ..services.deciding import approvals_expire
 from ..services.run_claim import lease_ended
 from . import pace, port
 
@@ -35,7 +36,7 @@ def runs_to_enqueue() -> list[UUID]:
     waiting = Q(
         status=Run.Status.QUEUED, created_at__lt=Now() - timedelta(seconds=pace.queued_grace())
     ) & ~Exists(before)
-    cancelled = Q(status=Run.Status.QUEUED, cancel_requested_at__isnull=False)
+    cancelled = Q(status__in=(Run.Status.QUEUED, Run.Status.WAITING), cancel_requested_at__isnull=False)
     return list(
         Run.objects.filter(stuck | waiting | cancelled)
         .order_by("created_at")
@@ -53,6 +54,7 @@ async def sweep_forever() -> None:
         try:
             for run_id in await in_database(runs_to_enqueue):
                 port.enqueue(run_id)
+            await in_database(approvals_expire)
         except asyncio.CancelledError:
             raise
         except Exception as fault:  # the database is away: next time

@@ -35,7 +35,7 @@ def inherited_by(run: Run) -> Inherited:
     found: dict[UUID, Checkpoints] = {}
     steps: list[Step] = []
     damaged = False
-    for run_id in _ancestors(run):
+    for run_id in ancestors_of(run):
         mine = found[run_id] = checkpoints_of(run_id)
         if not (mine.steps or mine.damaged):
             continue
@@ -61,7 +61,7 @@ def inherited_by(run: Run) -> Inherited:
     return Inherited(told, [tool_record(call) for call in calls], shown, damaged)
 
 
-def _ancestors(run: Run) -> list[UUID]:
+def ancestors_of(run: Run) -> list[UUID]:
     """The runs it was resumed from, oldest first."""
     line: list[UUID] = []
     at = run.resumed_from_id

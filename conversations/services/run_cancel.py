@@ -13,6 +13,7 @@ from workspaces.models import Workspace
 from ..access import access_run
 from ..engine import port
 from ..models import Run
+from .run_finish import run_end_waiting
 
 
 def run_cancel(*, actor: Actor, run_id: UUID | str) -> Run:
@@ -37,5 +38,11 @@ def cancel_in_transaction(run: Run, *, by: UUID | None) -> None:
     if run.cancel_requested_at is None:
         Run.objects.filter(pk=run.pk).update(cancel_requested_at=Now(), cancelled_by=by)
         run.refresh_from_db(fields=["cancel_requested_at"])
-    run_id = run.pk
-    transaction.on_commit(lambda: port.cancel(run_id))
+    run_id, waits = run.pk, run.status == Run.Status.WAITING
+
+    def after_commit() -> None:
+        # One that waits for people has no owner who could end it; if the process dies here the sweeper sees to it.
+        if not (waits and run_end_waiting(run_id)):
+            port.cancel(run_id)
+
+    transaction.on_commit(after_commit)

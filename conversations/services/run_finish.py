@@ -15,8 +15,10 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from billing.meter import attempts_total
 from nexus_core.chunks import Chunk, ErrorChunk, MetadataChunk, ToolCallChunk
 from nexus_core.errors import RunFenced
+from nexus_core.toolcalls import chunk_of
 from nexus_core.usage import Cost, Usage
 from realtime.publish import publish
 from realtime.rooms import conversation_room
@@ -24,13 +26,18 @@ from workspaces.audit import record
 from workspaces.failpoints import failpoint
 
 from .. import events, instruments
+from ..checkpoints import readable_log
 from ..engine import port
-from ..engine.journal import FinalStep, store_step
+from ..engine.journal import FinalStep, store_step, tool_record
 from ..engine.recorder import encode
 from ..engine.writer import Row, frame_of
 from ..fold import fold, visible_text
-from ..models import Conversation, Message, Run, RunChunk, ToolCall
+from ..models import Approval, Conversation, Message, Run, RunChunk, ToolCall
+from .asking import waited_ms
+from .hearing import steerings_follow_up
 from .statements import CHUNKS, MESSAGES, conversation_count, run_end, run_waiting
+
+STOPPED = "Stopped before anybody decided."
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +108,45 @@ def run_end_unstarted(run_id: UUID, *, status: str, error_code: str = "", error_
         return True
 
 
+def run_end_waiting(run_id: UUID) -> bool:
+    """Ends, as stopped, a run that waits for people: nobody works on it. False when it waits no more."""
+    with transaction.atomic():
+        where = Run.objects.filter(pk=run_id).values_list("conversation_id", flat=True).first()
+        conversation = conversation_count(where) if where is not None else None
+        run = (
+            Run.objects.select_for_update(of=("self",), no_key=True)
+            .select_related("conversation", "message", "requested_by")
+            .filter(pk=run_id, status=Run.Status.WAITING)
+            .first()
+        )
+        if run is None or conversation is None:
+            transaction.set_rollback(True)  # nothing is added
+            return False
+        run.waited_ms += waited_ms(run)
+        Run.objects.filter(pk=run_id).update(waited_ms=run.waited_ms, waiting_since=None)
+        log, last_seq = readable_log(run_id), run.last_seq
+        rows: list[Row] = []
+        for call in ToolCall.objects.filter(run=run, status=ToolCall.Status.PENDING).order_by("position"):
+            call.status, call.error, call.completed_at = "FAILED", STOPPED, timezone.now()
+            call.save(update_fields=["status", "error", "completed_at"])
+            last_seq += 1
+            chunk = chunk_of(tool_record(call))
+            log.append((last_seq, chunk))
+            rows.append(Row(last_seq, chunk.type, encode(chunk)))
+        CHUNKS.insert(*[RunChunk(run_id=run.pk, seq=row.seq, type=row.type, wire=row.wire) for row in rows])
+        _publish_rows_after_commit(run, rows)
+        spent = attempts_total(run_id)
+        ending = Ending("cancelled", usage=spent.usage, cost=spent.cost)
+        _end(
+            run,
+            _last_words(run, log, last_seq, ending),
+            was=Run.Status.WAITING,
+            epoch=run.epoch,
+            conversation=conversation,
+        )
+        return True
+
+
 def started_chunk(run: Run) -> MetadataChunk:
     fields: dict[str, Any] = {
         "runId": str(run.pk),
@@ -127,7 +173,7 @@ class _LastWords:
 def _last_words(run: Run, log: list[tuple[int, Chunk]], last_seq: int, ending: Ending) -> _LastWords:
     """The terminal chunk and the answer's parts; `run` gets its numbers."""
     now = timezone.now()
-    duration = int((now - (run.started_at or now)).total_seconds() * 1000)
+    duration = max(0, int((now - (run.started_at or now)).total_seconds() * 1000) - run.waited_ms)
     terminal = MetadataChunk(
         ending.status,  # type: ignore[arg-type]
         {
@@ -172,13 +218,13 @@ def _end(
     if conversation is None or ended is None:
         raise RunFenced(f"run {run.pk} has another owner than epoch {epoch}")
     # What people asked for while it ran: the row in the runner's hands is from its beginning.
-    superseded, run.cancelled_by_id = ended
+    superseded, run.cancelled_by_id, steerings, tail_id = ended
     row = last.terminal
     CHUNKS.insert(RunChunk(run_id=run.pk, seq=row.seq, type=row.type, wire=row.wire))
     answer = Message(
         id=run.answer_id,
         conversation=conversation,
-        parent_id=run.message_id,
+        parent_id=tail_id or run.message_id,
         number=conversation.message_count,
         role=Message.Role.ASSISTANT,
         content=visible_text(last.parts),
@@ -191,6 +237,8 @@ def _end(
     MESSAGES.insert(answer)
     if last.calls:
         _end_calls(run)
+    if steerings:
+        steerings_follow_up(run, conversation)
     following = run_waiting(run.conversation_id, run.agent_slug)
     events.record_finished(run, conversation)
     _record(run, last.calls)
@@ -230,7 +278,9 @@ def _record(run: Run, calls: tuple[str, ...]) -> None:
             "model": f"{run.provider}/{run.model}" if run.provider else run.model,
             "tokensUsed": {"input": run.tokens_input, "output": run.tokens_output},
             "toolsCalled": list(calls),
-            "duration": int((run.finished_at - (began or run.finished_at)).total_seconds() * 1000),
+            "duration": max(
+                0, int((run.finished_at - (began or run.finished_at)).total_seconds() * 1000) - run.waited_ms
+            ),
             "runId": str(run.pk),
             "status": str(run.status),
             "costPicoUsd": sum(costs) if len(costs) == 2 else None,
@@ -248,6 +298,9 @@ def _end_calls(run: Run) -> None:
     )
     calls.filter(status=ToolCall.Status.RUNNING).update(
         status=ToolCall.Status.UNKNOWN, error="The run ended while this call was running.", completed_at=Now()
+    )
+    Approval.objects.filter(run=run, status=Approval.Status.OPEN).update(
+        status=Approval.Status.WITHDRAWN, decided_at=Now()
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from uuid import UUID, uuid4
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -279,7 +280,8 @@ def _apply_policy(actor: Actor, agent: Agent, live: list[Run], policy: str) -> N
         if policy == "rollback":
             run.superseded = True
             run.save(update_fields=["superseded"])
-            Message.objects.filter(pk=run.message_id).update(superseded=True)
+            said = Q(run_id=run.pk, role=Message.Role.USER)  # what people steered it with goes too
+            Message.objects.filter(Q(pk=run.message_id) | said).update(superseded=True)
         cancel_in_transaction(run, by=actor.user_id)
 
 

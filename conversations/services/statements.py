@@ -108,20 +108,20 @@ def agent_asked_there(
 # --- a run ---
 
 
-def run_end(run: Run, *, was: str, epoch: int) -> tuple[bool, UUID | None] | None:
+def run_end(run: Run, *, was: str, epoch: int) -> tuple[bool, UUID | None, int, UUID | None] | None:
     """Writes what `run` says of its end, if it still has that status and epoch: the row's lock is the fence.
 
-    Gives `(superseded, cancelled_by_id)`, which others may have written meanwhile; None: fenced.
+    Gives `(superseded, cancelled_by_id, steerings, tail_id)`, which others may have written meanwhile; None: fenced.
     """
     told, params = RUNS.assign(**{name: getattr(run, name) for name in ENDED})
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE {RUNS.name} SET {told} WHERE id = %s AND epoch = %s AND status = %s "  # noqa: S608
-            "RETURNING superseded, cancelled_by_id",
+            "RETURNING superseded, cancelled_by_id, steerings, tail_id",
             [*params, as_id(run.pk), epoch, was],
         )
         row = cursor.fetchone()
-    return None if row is None else (bool(row[0]), from_id(row[1]))
+    return None if row is None else (bool(row[0]), from_id(row[1]), row[2], from_id(row[3]))
 
 
 ENDED = (

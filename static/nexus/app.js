@@ -5,6 +5,7 @@ import "./elements/math.js";
 import "./elements/response.js";
 import "./elements/reasoning.js";
 import "./elements/tool-call.js";
+import "./elements/approval.js";
 import "./elements/token-counter.js";
 import "./elements/message.js";
 import "./elements/conversation.js";

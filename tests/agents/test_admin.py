@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -45,6 +46,10 @@ def fields_of(agent: Agent, **changes: Any) -> dict[str, Any]:
         "tool_call_timeout": agent.tool_call_timeout,
         "tools": agent.tools,
         "tool_approval": agent.tool_approval,
+        "approval_role": agent.approval_role,
+        "approval_quorum": agent.approval_quorum,
+        "approval_expiry": agent.approval_expiry,
+        "approval_rules": json.dumps(agent.approval_rules),
         "rag_model": agent.rag_model,
         "rag_top_k": agent.rag_top_k,
     }

@@ -126,7 +126,7 @@ def test_the_list_asks_the_database_a_fixed_number_of_times(
 ) -> None:
     monkeypatch.setenv("OLLAMA_HOST", nowhere)
     with django_assert_num_queries(3):  # type: ignore[operator]
-        assert len(agents_with_availability(alice)) == 15
+        assert len(agents_with_availability(alice)) == 16
 
 
 def test_providers_show_the_last_four_and_never_a_key(alice: Actor, monkeypatch: pytest.MonkeyPatch) -> None:

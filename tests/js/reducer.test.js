@@ -248,3 +248,30 @@ test("it keeps what a person thinks of an answer when the answer is told again",
   state = reduce(state, { type: "message.feedback", messageId: "m2", feedback: null });
   assert.equal(state.messages.m2.feedback, null);
 });
+
+const asked = (status = "open", more = {}) => ({ toolId: "t1", conversationId: "c1", runId: "r1", status, votes: [], ...more });
+
+test("it keeps a decision when an older telling of the call comes behind it", () => {
+  let state = play([{ type: "approval.updated", approval: asked() }]);
+  assert.equal(state.approvals.t1.status, "open");
+  state = play([{ type: "approval.updated", approval: asked("approved") }, { type: "approval.updated", approval: asked() }], state);
+  assert.equal(state.approvals.t1.status, "approved");
+  assert.equal(reduce(state, { type: "approval.updated", approval: asked("denied", { toolId: "t2", conversationId: "c2" }) }), state);
+  assert.equal(reduce(state, { type: "subscribed", conversation: { id: "c1" }, messages: [], runs: [], approvals: [asked()] }).approvals.t1.status, "approved");
+});
+
+test("it hangs a steered answer below the words that the agent heard", () => {
+  const said = { type: "run.steering", runId: "r1", conversationId: "c1", messageId: "m2", text: "Shorter!", author: { id: "u2", name: "Bob" } };
+  let state = play([{ type: "message.created", message: question("m1", 1) }, started("r1", "m1"), chunk("r1", 2, "content", "Long"), said]);
+  assert.equal(state.steerings.m2.text, "Shorter!");
+  state = play([{ type: "message.created", message: question("m2", 2, "m1", "Shorter!") }, chunk("r1", 3, "metadata", { status: "steered", messageId: "m2" })], state);
+  assert.deepEqual(state.steerings, {});
+  assert.deepEqual(keys(state), ["message:m1", "message:m2", "run:r1"]);
+  assert.equal(reduce(state, said), state, "what was heard is not said again");
+});
+
+test("it moves control only forward", () => {
+  let state = play([started("r1", "m1"), { type: "run.control", runId: "r1", conversationId: "c1", controlledBy: { id: "u2" }, controlFence: 2 }]);
+  state = reduce(state, { type: "run.control", runId: "r1", conversationId: "c1", controlledBy: { id: "u1" }, controlFence: 1 });
+  assert.deepEqual([state.runs.r1.controlledBy, state.runs.r1.controlFence], ["u2", 2]);
+});

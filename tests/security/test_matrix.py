@@ -244,7 +244,7 @@ async def test_a_foreign_id_in_a_body_or_a_query_is_like_an_absent_one(world: Wo
     for who, foreign in (("charlie", world.open), ("bob", world.private), ("eve", world.left)):
         own = world.own[who]
         absent = dict.fromkeys(foreign, ABSENT) | {"agent": "no-such-agent"}
-        kept = {"own_conversation_id": own["own_conversation_id"]}
+        kept = {name: own[name] for name in table.OWN}
         rows: list[tuple[Operation, str, Any, str | None]] = [
             (by_name[key[0]], key[1], body, None) for key, body in table.BODY_IDS.items()
         ]
@@ -407,13 +407,13 @@ async def test_a_foreign_id_in_a_frame_is_like_an_absent_one(world: World, told:
     count = 0
     people = (("charlie", world.open), ("bob", world.private), ("eve", world.left), ("eve", world.open))
     for who, foreign in people:
-        own = {"own_conversation_id": world.own[who]["own_conversation_id"]}
+        own = {name: world.own[who][name] for name in table.OWN}
         absent = dict.fromkeys(foreign, ABSENT) | {"agent": "no-such-agent"} | own
         async with socket_of(world.tokens[who]) as socket:
             for type_ in CLIENT_FRAMES:
                 both = zip(frames_of(type_, foreign | own), frames_of(type_, absent), strict=True)
                 for (name, theirs), (_, none) in both:
-                    if not name or (who == "bob" and name == "agentId"):
+                    if not name or (who == "bob" and name in ("agentId", "userId")):
                         continue
                     answers = [await answer_to(socket, frame) for frame in (theirs, none)]
                     text = [orjson.dumps(one).decode() for one in answers]

@@ -13,7 +13,7 @@ from typing import Any
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from billing.models import Attempt
-from conversations.models import Conversation, ToolCall, Upload
+from conversations.models import Conversation, StandingApproval, ToolCall, Upload
 from conversations.services.conversations import conversation_create, conversation_delete
 from conversations.services.files import upload_create
 from conversations.services.run_finish import run_end_unstarted
@@ -68,6 +68,14 @@ FRAMES: dict[str, dict[str, Any]] = {
     },
     "run.cancel": {"runId": {"runId": "$run_id"}},
     "run.resume": {"runId": {"runId": "$run_id"}},
+    "run.steer": {"runId": {"runId": "$run_id", "input": "Shorter"}},
+    "control.request": {"runId": {"runId": "$run_id"}},
+    "control.take": {"runId": {"runId": "$run_id", "fence": 0}},
+    "control.grant": {
+        "runId": {"runId": "$run_id", "userId": "$own_user_id", "fence": 0},
+        "userId": {"runId": "$own_run_id", "userId": "$user_id", "fence": 0},
+    },
+    "tool.decide": {"toolId": {"toolId": "$tool_id", "decision": "approve"}},
     "run.continue": {"messageId": {"messageId": "$message_id"}},
     "replay": {"runId": {"runId": "$run_id"}},
     "presence.update": {"conversationId": {"conversationId": "$conversation_id"}},
@@ -233,6 +241,10 @@ def ids_of_frame(type_: str) -> set[str]:
     return {name for name in camel if _LOOKS_LIKE_AN_ID.search(name) and name not in OWN_IDS}
 
 
+OWN = ("own_conversation_id", "own_run_id", "own_user_id")
+"""Things of the caller's own, beside which a foreign one is named."""
+
+
 def put_in(body: Any, things: dict[str, str]) -> Any:
     """The body with `$name` replaced."""
     if isinstance(body, dict):
@@ -267,6 +279,14 @@ def build(actor: Actor, word: str, *, private: bool = False) -> dict[str, str]:
         "own_conversation_id": own.pk,
         "deleted_id": deleted.pk,
         "run_id": started.run.pk,
+        "own_run_id": started.run.pk,
+        "standing_id": StandingApproval.objects.create(
+            workspace=actor.workspace,
+            agent_slug="demo-agent",
+            tool_name=f"t-{word}",
+            conversation=started.conversation,
+            created_by=actor.user,
+        ).pk,
         "message_id": started.run.answer_id,
         "tool_id": call.pk,
         "file_id": file.pk,
@@ -280,7 +300,8 @@ def build(actor: Actor, word: str, *, private: bool = False) -> dict[str, str]:
             model="m",
             reserved_at=started.run.created_at,
         ).pk,
-        "user_id": person(f"mona-{word}", actor.workspace, Role.MEMBER).user_id,
+        "user_id": (mona := person(f"mona-{word}", actor.workspace, Role.MEMBER).user_id),
+        "own_user_id": mona,
         "agent_id": "demo-agent",
         "provider": "openai",
     }

@@ -184,6 +184,25 @@ export class NexusClient extends EventTarget {
     return this.request({ type: "run.cancel", runId });
   }
 
+  /**
+   * Says something to a running agent, which hears it before its next step; if it ends before that, it is asked behind
+   * its answer.
+   * @param {string} runId
+   * @param {string} text
+   */
+  steer(runId, text) {
+    return this.request({ type: "run.steer", runId, input: text, clientId: newClientId() });
+  }
+
+  /**
+   * Says yes or no to a call that waits, or answers a question; safe to send again.
+   * @param {string} toolId
+   * @param {{decision: "approve"|"deny"|"answer"|"ran"|"rerun", note?: string, answer?: string, remember?: "once"|"conversation"|"always"}} said
+   */
+  decide(toolId, { decision, note, answer, remember }) {
+    return this.request(prune({ type: "tool.decide", toolId, decision, note: note || undefined, answer, remember, clientId: newClientId() }));
+  }
+
   /** A new run that goes on where a stopped or failed one was cut. */
   resumeStream(runId) {
     return this.request({ type: "run.resume", runId });

@@ -24,6 +24,10 @@ export function initialState() {
     messages: {},
     /** @type {Record<string, object>} runs by id */
     runs: {},
+    /** @type {Record<string, object>} calls that were put to people, by toolId */
+    approvals: {},
+    /** @type {Record<string, object>} what was said to running agents and is not heard yet, by the id of its message */
+    steerings: {},
     /** what was sent from here and is not acknowledged yet, oldest first */
     pending: [],
     /** which of several branches the reader chose: key of the fork → message id */
@@ -64,7 +68,13 @@ const REDUCERS = {
   "run.accepted": runAccepted,
   "run.queued": (state, frame) => withRun(state, frame, "queued"),
   "run.started": (state, frame) => withRun(state, frame, "running"),
+  "run.waiting": (state, frame) => withRun(state, frame, "waiting"),
   "run.finished": runFinished,
+  "approval.updated": (state, frame) => withApprovals(state, [frame.approval]),
+  "tool.decided": (state, frame) => withApprovals(state, [frame.call?.approval]),
+  "tool_call.settled": callSettled,
+  "run.steering": steeringSaid,
+  "run.control": controlMoved,
   "conversation.updated": (state, frame) => {
     const fields = frame.conversation ?? rest(frame);
     if (!state.conversation || (fields.id && fields.id !== state.conversation.id)) return state;
@@ -116,6 +126,8 @@ function subscribed(state, frame) {
     conversation: frame.conversation ?? state.conversation,
     messages: kept,
     runs: runsWith(state, frame),
+    approvals: approvalsWith(state, frame.approvals),
+    steerings: Object.fromEntries((frame.steerings ?? []).map((one) => [one.messageId, one])),
     earlier: earlier ? state.earlier : (frame.earlier ?? null),
     unloaded: [...new Set([...(earlier ? state.unloaded : []), ...(frame.unloaded ?? [])])],
     totals: frame.totals ?? state.totals,
@@ -137,6 +149,42 @@ function runsWith(state, frame) {
     runs[run.id] = mergeRun(runs[run.id], run);
   }
   return runs;
+}
+
+/** A decision is final: an older telling of a call does not open it again. */
+function approvalsWith(state, told) {
+  const approvals = { ...state.approvals };
+  for (const one of told ?? []) {
+    const known = approvals[one.toolId];
+    if (!known || known.status === "open" || one.status !== "open") approvals[one.toolId] = one;
+  }
+  return approvals;
+}
+
+function withApprovals(state, told) {
+  const here = told.filter((one) => one && (!state.conversation || one.conversationId === state.conversation.id));
+  return here.length ? { ...state, approvals: approvalsWith(state, here) } : state;
+}
+
+/** Words for a running agent; when it hears them they are a message. */
+function steeringSaid(state, { type: _type, ...said }) {
+  if (said.conversationId !== state.conversation?.id || state.messages[said.messageId]) return state;
+  return { ...state, steerings: { ...state.steerings, [said.messageId]: said } };
+}
+
+/** Control moves with its token: an older telling changes nothing. */
+function controlMoved(state, { runId, controlledBy, controlFence }) {
+  const run = state.runs[runId];
+  if (!run || controlFence <= (run.controlFence ?? 0)) return state;
+  return { ...state, runs: { ...state.runs, [runId]: { ...run, controlledBy: controlledBy?.id ?? null, controlFence } } };
+}
+
+/** Somebody found out what became of a call of unknown outcome. */
+function callSettled(state, { call }) {
+  const run = state.runs[call?.runId];
+  if (!run) return state;
+  const items = run.items.map((item) => (item.kind === "tool" && item.toolId === call.toolId ? { ...item, call: { ...item.call, status: call.status, result: call.result, error: call.error ?? undefined } } : item));
+  return { ...state, runs: { ...state.runs, [run.id]: { ...run, items } } };
 }
 
 /** What was read back before, if the newest part goes on from it without a hole. */
@@ -166,6 +214,7 @@ function earlierLoaded(state, frame) {
     ...state,
     messages,
     runs: runsWith(state, frame),
+    approvals: approvalsWith(state, frame.approvals),
     earlier: frame.earlier ?? null,
     unloaded: [...new Set([...state.unloaded, ...(frame.unloaded ?? [])])],
     choices: { ...choicesAlong(frame.line, messages), ...state.choices },
@@ -179,6 +228,7 @@ function branchLoaded(state, frame) {
     ...state,
     messages,
     runs: runsWith(state, frame),
+    approvals: approvalsWith(state, frame.approvals),
     earlier: frame.earlier ?? null,
     unloaded: frame.unloaded ?? [],
     choices: choicesAlong(frame.line, messages),
@@ -205,6 +255,7 @@ function mergeRun(known, told) {
   // A run of which no chunk was ever shown here has only its record.
   if (known.lastSeq === 0 && told.status) merged.status = told.status;
   else if (TERMINAL.has(told.status) && told.storedSeq && known.lastSeq >= told.storedSeq) merged.status = told.status;
+  if ((told.controlFence ?? 0) > (known.controlFence ?? 0)) Object.assign(merged, { controlledBy: told.controlledBy, controlFence: told.controlFence });
   merged.storedSeq = told.storedSeq ?? known.storedSeq ?? 0;
   merged.superseded = told.superseded ?? known.superseded ?? false;
   return merged;
@@ -223,7 +274,8 @@ function messageCreated(state, frame) {
   if (state.conversation && message.conversationId && message.conversationId !== state.conversation.id) return state;
   const messages = { ...state.messages, [message.id]: { ...state.messages[message.id], ...message } };
   const isNew = !state.messages[message.id];
-  const next = { ...state, messages, choices: isNew ? followNewest(state, messages) : state.choices };
+  const { [message.id]: _heard, ...steerings } = state.steerings;
+  const next = { ...state, messages, steerings: _heard ? steerings : state.steerings, choices: isNew ? followNewest(state, messages) : state.choices };
   return { ...next, pending: settlePending(next) };
 }
 

@@ -31,6 +31,8 @@ export function newRun(id, known = {}) {
     promptId: null,
     answerId: null,
     startedBy: null,
+    controlledBy: null,
+    controlFence: 0,
     superseded: false,
     timeToFirstTokenMs: null,
     provider: null,
@@ -173,6 +175,8 @@ function applyMetadata(run, data, at) {
       return { ...run, status: "waiting", waitingFor: data.toolId ?? null };
     case "resumed":
       return { ...run, status: "running", epoch: data.epoch ?? run.epoch + 1, notice: null, waitingFor: null };
+    case "steered":
+      return { ...run, promptId: data.messageId ?? run.promptId };
     case "reset":
       return withdraw(run, data.keepSeq ?? 1);
     case "complete":

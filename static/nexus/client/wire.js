@@ -42,6 +42,8 @@ export function toRun(wire) {
     promptId: wire.messageId,
     answerId: wire.answerId,
     startedBy: wire.requestedBy,
+    controlledBy: wire.controlledBy,
+    controlFence: wire.controlFence,
     provider: wire.provider,
     model: wire.model,
     status: wire.status,

@@ -41,7 +41,7 @@ export class NexusMessage extends HTMLElement {
     if (entry.message?.continues) return this.#renderContinues();
     this.toggleAttribute("continued", Boolean(view.continues));
     this.toggleAttribute("cut", Boolean(view.continued));
-    const adopted = !this.#built && this.childElementCount > 0 && !entry.pending && !(entry.run && isLive(entry.run)) && !offersRetry(view);
+    const adopted = !this.#built && this.childElementCount > 0 && !entry.pending && !(entry.run && isLive(entry.run)) && !offersRetry(view) && !wasAsked(view);
     if (!this.#built && !adopted) this.#build();
     if (this.#built && !this.#editing) this.#render(before);
     if (!this.#built) {
@@ -150,6 +150,14 @@ export class NexusMessage extends HTMLElement {
     items.forEach((item, index) => {
       const key = item.kind === "tool" ? `tool:${item.toolId}` : `${item.kind}:${index}`;
       if (item.kind === "tool") {
+        const asked = this.#view.approvals?.[item.toolId] ?? null;
+        if (asked?.status === "open" && live) {
+          list = null;
+          const card = this.#element(`approval:${item.toolId}`, () => document.createElement("nexus-approval"));
+          card.view = this.#approval(asked, item);
+          children.push(card);
+          return;
+        }
         if (!list) {
           list = this.#element(`tools:${item.toolId}`, () => h("div.tools"));
           list.wanted = [];
@@ -157,6 +165,11 @@ export class NexusMessage extends HTMLElement {
         }
         const call = this.#element(key, () => document.createElement("nexus-tool-call"));
         list.wanted.push(call);
+        if (asked) {
+          const line = this.#element(`approval:${item.toolId}`, () => document.createElement("nexus-approval"));
+          line.view = this.#approval(asked, item);
+          list.wanted.push(line);
+        }
         call.progress = live ? (run.toolProgress?.[item.toolId] ?? null) : null;
         call.item = item;
         call.canRetry = Boolean(this.#view.canAct && this.#view.last && !live);
@@ -180,6 +193,11 @@ export class NexusMessage extends HTMLElement {
     for (const child of children) if (child.wanted) setChildren(child, child.wanted);
     flow.setAttribute("aria-live", live ? "off" : "inherit");
     if (!live) flow.removeAttribute("aria-live");
+  }
+
+  #approval(approval, item) {
+    const { agent, me, role, canAct } = this.#view;
+    return { approval, input: item.call.input, agent, me, role, canAct };
   }
 
   #element(key, make) {
@@ -329,6 +347,11 @@ export class NexusMessage extends HTMLElement {
 /** A call that failed in the last answer can be asked for again: then the page draws it anew, with its button. */
 function offersRetry({ canAct, last, entry }) {
   return Boolean(canAct && last && entry.message?.parts.some((part) => part.type === "tool_call" && part.status === "FAILED"));
+}
+
+/** Calls that were put to people: the page draws who decided. */
+function wasAsked({ approvals, entry }) {
+  return Boolean(entry.message?.parts.some((part) => part.type === "tool_call" && approvals?.[part.toolId]));
 }
 
 customElements.define("nexus-message", NexusMessage);

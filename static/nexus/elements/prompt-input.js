@@ -5,7 +5,7 @@
  * Properties: `agents`, `commands` ({name, description, icon?}[]), `status` (ready|streaming|error), `usage`,
  * `readonly`, `upload` ((file, onProgress) → Promise<{fileId, name}>), `forget` ((fileId) → void), `value`.
  * Events: `prompt-send` {text, files, agentId} (cancel it to keep the text), `prompt-stop`, `prompt-typing` {typing},
- * `prompt-agent` {agentId}, `prompt-command` {name} (cancel it when the page has done it itself).
+ * `prompt-steer` {text} (to the agent at work; `steerable` offers it), `prompt-agent` {agentId}, `prompt-command` {name} (cancel it when the page has done it itself).
  */
 import { avatar, emit, h, icon } from "../lib/dom.js";
 import { Attachments } from "./attachments.js";
@@ -19,6 +19,7 @@ export class NexusPromptInput extends HTMLElement {
   #agents = [];
   #status = "ready";
   #readonly = false;
+  #steerable = false;
   #menu = null;
   #menuKind = null;
   #typing = null;
@@ -37,12 +38,13 @@ export class NexusPromptInput extends HTMLElement {
     this.counter = document.createElement("nexus-token-counter");
     this.counter.className = "only-l";
     this.counter.hidden = true;
+    this.now = h("button.btn.sm.quiet.now", { type: "button", hidden: true, title: "Say it to the agent while it works (Ctrl + Enter)", onclick: () => this.#steer() }, "Tell it now");
     this.send = h("button.send", { type: "button", onclick: () => this.#pressed() });
     this.replaceChildren(
       h("label.sr", { for: fieldId }, "Message"),
       this.attachments.element,
       this.field,
-      h("div.pi", {}, this.attach, this.picker, h("span.grow"), this.counter, this.send),
+      h("div.pi", {}, this.attach, this.picker, h("span.grow"), this.counter, this.now, this.send),
     );
     this.field.addEventListener("input", () => this.#input());
     this.field.addEventListener("keydown", (event) => this.#key(event));
@@ -100,6 +102,13 @@ export class NexusPromptInput extends HTMLElement {
     if (status === this.#status) return;
     this.#status = status;
     this.setAttribute("status", status);
+    this.#update();
+  }
+
+  /** Whether the agent is at work here and can be told something. */
+  set steerable(steerable) {
+    if (steerable === this.#steerable) return;
+    this.#steerable = steerable;
     this.#update();
   }
 
@@ -171,7 +180,10 @@ export class NexusPromptInput extends HTMLElement {
   #key(event) {
     if (event.isComposing || event.keyCode === 229) return; // the Enter that ends a Japanese or Chinese word
     if (this.#menu && this.#menu.key(event)) return;
-    if (event.key === "Enter" && !event.shiftKey && !event.altKey && !event.ctrlKey && !event.metaKey) {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !this.now.hidden) {
+      event.preventDefault();
+      this.#steer();
+    } else if (event.key === "Enter" && !event.shiftKey && !event.altKey && !event.ctrlKey && !event.metaKey) {
       event.preventDefault();
       this.#submit();
     } else if (event.key === "Escape" && this.#status === "streaming" && !this.field.value) {
@@ -184,6 +196,15 @@ export class NexusPromptInput extends HTMLElement {
   #pressed() {
     if (this.#status === "streaming" && !this.field.value.trim() && this.attachments.empty) emit(this, "prompt-stop");
     else this.#submit();
+  }
+
+  /** To the agent that is at work, in place of behind its answer. */
+  #steer() {
+    const text = this.field.value.trim();
+    if (!text || !emit(this, "prompt-steer", { text })) return;
+    this.value = "";
+    this.#stopTyping();
+    this.field.focus();
   }
 
   #submit() {
@@ -316,6 +337,7 @@ export class NexusPromptInput extends HTMLElement {
       this.send.title = stop ? "Stop the answer (Esc)" : "Send (Enter)";
       this.send.replaceChildren(stop ? h("span.block") : icon("arrow-up"));
     }
+    this.now.hidden = !this.#steerable || this.#readonly || !this.field.value.trim() || !this.attachments.empty;
     this.send.disabled = this.#readonly || (!stop && (empty || this.attachments.busy));
   }
 

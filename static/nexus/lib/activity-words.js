@@ -28,9 +28,23 @@ function words(type, metadata, agentName, byAgent) {
     case "failed":
       return "could not finish";
     case "waiting":
-      return "waits for approval";
+      return metadata.toolName === "call_human" ? "asks a question" : "waits for approval";
     case "shared":
       return metadata.visibility === "workspace" ? "opened a conversation to everyone" : "shared a conversation";
+    case "steered":
+      return `told ${agentName} something`;
+    case "took-control":
+      return `took control of ${agentName}`;
+    case "gave-control":
+      return `handed over control of ${agentName}`;
+    case "tool-approved":
+      return `approved ${metadata.toolName ?? "a call"}`;
+    case "tool-denied":
+      return `denied ${metadata.toolName ?? "a call"}`;
+    case "tool-answered":
+      return `answered ${agentName}`;
+    case "tool-expired":
+      return `waited in vain for a decision on ${metadata.toolName ?? "a call"}`;
     case "user-joined":
       return "joined";
     case "user-left":

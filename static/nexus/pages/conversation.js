@@ -10,9 +10,11 @@ import { followUps } from "../lib/followups.js";
 import { schedule } from "../lib/schedule.js";
 import { composer } from "./composer.js";
 import { Earlier } from "./earlier.js";
+import { Conducting } from "./conducting.js";
 import { ConversationMenu } from "./conversation-menu.js";
 import { Reading } from "./reading.js";
 import { shareButton } from "./share-dialog.js";
+import { Waits } from "./waits.js";
 
 /** Somebody who typed this long ago is not typing any more, ms. */
 const TYPING_MS = 6000;
@@ -33,6 +35,8 @@ export class ConversationPage {
     this.suggestions = document.querySelector("nexus-suggestions");
     this.announcer = h("div.sr", { role: "status", "aria-live": "polite" });
     document.body.append(this.announcer);
+    this.waits = new Waits(this.log, this.announcer);
+    this.conducting = new Conducting(shell);
     this.menu = new ConversationMenu(shell, this);
     shareButton(shell);
     composer(shell, this.input, {
@@ -72,6 +76,8 @@ export class ConversationPage {
       entry,
       agent: this.shell.agentOf(entry.run?.agentId ?? entry.message?.agentId),
       me: this.shell.user,
+      role: state.role ?? this.shell.user.role,
+      approvals: state.approvals,
       last: entry === lastAnswer,
       continued: continued.has(entry.message?.id),
       continues: entry.from === "assistant" && Boolean(state.messages[entry.message?.parentId ?? entry.run?.promptId]?.continues),
@@ -86,6 +92,8 @@ export class ConversationPage {
     this.#drawComposer(state);
     this.#drawRail(state);
     this.#drawTyping();
+    this.waits.draw();
+    this.conducting.draw();
     this.#drawSuggestions(entries);
     this.menu.draw(state.conversation);
   };
@@ -102,10 +110,12 @@ export class ConversationPage {
   #drawComposer(state) {
     const live = liveRuns(state);
     const mine = live.some((run) => run.agentId === this.input.agentId);
+    const me = this.shell.user.id;
+    this.input.steerable = live.some((run) => run.agentId === this.input.agentId && run.status !== "queued" && (!run.controlledBy || run.controlledBy === me));
     this.input.status = live.length ? "streaming" : state.pending.some((one) => one.status === "failed") ? "error" : "ready";
     const hint = document.querySelector("[data-hint]");
     if (hint) {
-      const text = mine ? "Enter queues your message behind this answer. Esc stops it." : live.length ? "Esc stops the answer." : "Enter sends, Shift + Enter starts a new line.";
+      const text = mine ? "Enter queues your message behind this answer, Ctrl + Enter tells the agent now. Esc stops it." : live.length ? "Esc stops the answer." : "Enter sends, Shift + Enter starts a new line.";
       if (hint.textContent !== text) hint.textContent = text;
     }
     const { tokens, cost, free } = spent(state);
@@ -236,11 +246,14 @@ export class ConversationPage {
       this.client.suggestionClicked(event.detail.suggestion);
       this.#send(event.detail.suggestion, [], this.input.agentId);
     });
+    this.input.addEventListener("prompt-steer", (event) => this.#steer(event.detail.text));
     this.input.addEventListener("prompt-agent", (event) => this.menu.change({ agentId: event.detail.agentId }, "The agent was not changed"));
   }
 
-  #act({ action, entry, value, fork, button, call }) {
+  #act({ action, entry, value, fork, button, call, ...said }) {
     switch (action) {
+      case "decide":
+        return this.#decide(said);
       case "copy":
         return this.#copy(entry);
       case "regenerate":
@@ -280,6 +293,29 @@ export class ConversationPage {
     } catch (error) {
       this.shell.fail(failure, error);
       if (button) button.disabled = false;
+    }
+  }
+
+  /** Words for the agent at work. If its answer has ended meanwhile, they go as the next message. */
+  async #steer(text) {
+    const run = liveRuns(this.client.state).find((one) => one.agentId === this.input.agentId);
+    if (!run) return this.#send(text, [], this.input.agentId);
+    try {
+      await this.client.steer(run.id, text);
+    } catch (error) {
+      if (error.code === "run_ended") return this.#send(text, [], this.input.agentId);
+      this.input.restore(text, []);
+      this.shell.fail("Not told", error);
+    }
+    return null;
+  }
+
+  async #decide({ toolId, failed, ...said }) {
+    try {
+      await this.client.decide(toolId, said);
+    } catch (error) {
+      failed?.();
+      this.shell.fail("Not decided", error);
     }
   }
 

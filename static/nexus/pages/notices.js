@@ -4,6 +4,8 @@
  * A short answer is not worth a word: its mark in the list says it.
  */
 
+import { mayDecide } from "../elements/approval.js";
+
 /** An answer is long from here on, ms. */
 export const LONG_MS = 10_000;
 /** How long another tab has to say that the person looks at it, ms. */
@@ -13,13 +15,18 @@ const KEPT = 5;
 export class Notices {
   #channel = null;
   #asked = new Map();
+  /** What waits for a decision and is on the screen: toolId → its toast. */
+  #decisions = new Map();
   /** What ended while the page was hidden: told when it is looked at again, if it is still unread. */
   #later = [];
 
   /** @param {import("./shell.js").Shell} shell */
   constructor(shell) {
     this.shell = shell;
-    shell.client.addEventListener("frame", ({ detail }) => detail.frame.type === "run.ended" && this.#ended(detail.frame));
+    shell.client.addEventListener("frame", ({ detail: { frame } }) => {
+      if (frame.type === "run.ended") this.#ended(frame);
+      if (frame.type === "approval.notice") this.#wanted(frame);
+    });
     document.addEventListener("visibilitychange", () => this.#visible && this.#back());
     if ("BroadcastChannel" in window) {
       this.#channel = new BroadcastChannel("nexus.notices");
@@ -41,6 +48,23 @@ export class Notices {
     if (this.shell.user.notificationsEnabled && !(await this.#seenElsewhere(run.runId))) this.#notify(run);
   }
 
+  /** An agent waits for a decision: told to those who may give it and look elsewhere, until somebody has. */
+  async #wanted(call) {
+    this.#decisions.get(call.toolId)?.remove();
+    this.#decisions.delete(call.toolId);
+    if (call.status !== "open" || this.shell.readonly || !mayDecide(call, this.shell.user.role)) return;
+    const here = call.conversationId === this.shell.client.conversationId;
+    if (here && this.#visible) return;
+    const agent = this.shell.agentOf(call.agentId)?.name ?? "An agent";
+    const title = call.kind === "question" ? `${agent} asks a question` : `${agent} waits for approval`;
+    const text = this.shell.nav.of(call.conversationId)?.title ?? call.toolName;
+    const open = { conversationId: call.conversationId, runId: call.toolId, hash: `#approval-${call.toolId}` };
+    if (!here) {
+      this.#decisions.set(call.toolId, this.shell.say({ kind: "warn", title, text, stays: true, action: { label: "Open", run: () => this.#open(open) } }));
+    }
+    if (!this.#visible && this.shell.user.notificationsEnabled && !(await this.#seenElsewhere(call.toolId))) this.#notify(open, title);
+  }
+
   #back() {
     const missed = this.#later;
     this.#later = [];
@@ -58,10 +82,10 @@ export class Notices {
   }
 
   /** One notification for all tabs: they share its tag. */
-  #notify(run) {
+  #notify(run, title = this.#words(run).title) {
     if (!("Notification" in window) || Notification.permission !== "granted") return;
     try {
-      const shown = new Notification(this.#words(run).title, { body: this.shell.nav.of(run.conversationId)?.title ?? "", tag: run.runId, icon: "/static/nexus/icon.svg" });
+      const shown = new Notification(title, { body: this.shell.nav.of(run.conversationId)?.title ?? "", tag: run.runId, icon: "/static/nexus/icon.svg" });
       shown.onclick = () => {
         window.focus();
         this.#open(run);
@@ -73,7 +97,7 @@ export class Notices {
   }
 
   #open(run) {
-    if (run.conversationId !== this.shell.client.conversationId) location.assign(`/c/${run.conversationId}/`);
+    if (run.conversationId !== this.shell.client.conversationId) location.assign(`/c/${run.conversationId}/${run.hash ?? ""}`);
   }
 
   /** Whether the person looks at another tab of Nexus: then that one says it. */

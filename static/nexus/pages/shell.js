@@ -194,6 +194,13 @@ export class Shell {
     const { state } = this.client;
     const here = state.conversation?.id ?? null;
     const users = state.presence.map((user) => ({ ...user, icon: user.icon ?? this.agentOf(user.userId)?.icon, name: user.name || this.agentOf(user.userId)?.name || "Somebody", here: !here || !user.conversationId || user.conversationId === here }));
+    for (const run of Object.values(state.runs)) {
+      // Nobody works on a run that waits for people: its agent is here by its row.
+      if (run.status !== "waiting" || !run.agentId) continue;
+      const agent = users.find((user) => user.userId === run.agentId && user.conversationId === here);
+      if (agent) agent.activity = "waiting";
+      else users.push({ userId: run.agentId, name: this.agentOf(run.agentId)?.name ?? run.agentId, icon: this.agentOf(run.agentId)?.icon, kind: "agent", activity: "waiting", conversationId: here, here: true });
+    }
     const inHere = here ? users.filter((user) => user.conversationId === here || user.userId === this.user.id) : users;
     for (const element of document.querySelectorAll("nexus-presence")) element.users = element.getAttribute("variant") === "rail" ? ordered(users, this.user.id) : ordered(inHere.length ? inHere : users, this.user.id);
     const people = users.filter((user) => user.kind === "person").length;

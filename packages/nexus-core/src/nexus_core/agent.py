@@ -17,9 +17,10 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
+from .approval import ApprovalRule, Approve, AskHere
 from .chunks import Chunk, ContentChunk, ErrorChunk, MetadataChunk, MetadataStatus, ToolCallChunk, ToolStatus
 from .context import ExecutionContext
-from .defaults import default_ports
+from .defaults import NobodyApproves, default_ports
 from .errors import UNEXPECTED_MESSAGE, NexusError, PremiumRequired, RunCancelled, RunFenced
 from .fallback import Route
 from .loop import RunSpec, run_loop
@@ -160,7 +161,9 @@ class ModelAgent(BaseAgent):
         max_tokens: answer tokens per model call.
         max_consecutive_tool_calls: model turns with tool calls in a row.
         tool_call_timeout: ms a tool may take that names no time of its own.
-        tool_approval: names of tools that wait for a person.
+        tool_approval: names of tools that wait for a person, or names with a rule each
+            (`approval.ApprovalRule`): then only the calls it says so of.
+        approve: decides here and now where no host does, e.g. in a script (`approval.Approve`).
     """
 
     DEFAULT_MAX_TOKENS: ClassVar[int] = 2000
@@ -182,7 +185,8 @@ class ModelAgent(BaseAgent):
         max_tokens: int = DEFAULT_MAX_TOKENS,
         max_consecutive_tool_calls: int = 5,
         tool_call_timeout: int = round(DEFAULT_TIMEOUT * 1000),
-        tool_approval: Iterable[str] = (),
+        tool_approval: Iterable[str] | Mapping[str, ApprovalRule] = (),
+        approve: Approve | None = None,
         reasoning: Reasoning = "off",
         retry: RetryPolicy | None = None,
     ) -> None:
@@ -201,12 +205,20 @@ class ModelAgent(BaseAgent):
         self.max_consecutive_tool_calls = max_consecutive_tool_calls
         self.tool_call_timeout = tool_call_timeout
         self.tool_approval = frozenset(tool_approval)
+        self.approval_rules: Mapping[str, ApprovalRule] = (
+            dict(tool_approval)
+            if isinstance(tool_approval, Mapping)
+            else dict.fromkeys(self.tool_approval, True)
+        )
+        self.approve = approve
         self.reasoning: Reasoning = reasoning
         self.retry = retry or RetryPolicy()
         if tools is not None:
             self._tools = Toolset(tools)
 
     def stream(self, request: AgentRequest) -> AsyncGenerator[Chunk, None]:
+        if self.approve is not None and isinstance(request.ports.approvals, NobodyApproves):
+            request = replace(request, ports=replace(request.ports, approvals=AskHere(self.approve)))
         self._newest = request
         return run_loop(self.spec(request.context), request.messages, request.context, request.ports)
 
@@ -243,7 +255,7 @@ class ModelAgent(BaseAgent):
             reasoning=self.reasoning,
             max_tool_turns=self.max_consecutive_tool_calls,
             tool_timeout=self.tool_call_timeout / 1000,
-            approval=self.tool_approval,
+            approval=self.approval_rules,
             retry=self.retry,
             user=context.user_id,
             cache_key=context.conversation_id,

@@ -19,6 +19,7 @@ MetadataStatus = Literal[
     "fallback",
     "waiting",
     "resumed",
+    "steered",
     "reset",
     "complete",
     "cancelled",

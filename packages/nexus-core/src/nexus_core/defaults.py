@@ -83,14 +83,22 @@ class SystemClock:
 
 
 class EmptyInbox:
-    async def take(self) -> Sequence[Message]:
+    async def take(self, step: int) -> Sequence[Message]:
+        return ()
+
+    async def taken(self, step: int) -> Sequence[Message]:
         return ()
 
 
 class NobodyApproves:
     """Denies every call that needs approval, and says why."""
 
+    async def known(self, call: ToolRecord) -> Decision | None:
+        return None
+
     async def decide(self, call: ToolRecord) -> Decision | None:
+        if call.question:
+            return Decision(False, "there is nobody here who could be asked.")
         return Decision(False, f"{call.name} needs the approval of a person, and nobody can approve here.")
 
 

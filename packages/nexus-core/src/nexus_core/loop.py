@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import uuid4
 
+from .approval import ApprovalRule
 from .chunks import Chunk, ErrorChunk, MetadataChunk
 from .confidence import confidence
 from .context import ExecutionContext
@@ -54,7 +55,8 @@ class RunSpec:
         max_tokens: answer tokens per model call.
         max_tool_turns: model turns with tool calls in a row; then it must answer without.
         tool_timeout: seconds, for tools that name none of their own.
-        approval: names of tools that wait for a person, besides those that say so themselves.
+        approval: tools that wait for a person, besides those that say so themselves: their names, or
+            names with a rule each (`approval.ApprovalRule`).
         user, cache_key: see `ModelRequest`.
     """
 
@@ -66,7 +68,7 @@ class RunSpec:
     reasoning: Reasoning = "off"
     max_tool_turns: int = 5
     tool_timeout: float = DEFAULT_TIMEOUT
-    approval: frozenset[str] = frozenset()
+    approval: frozenset[str] | Mapping[str, ApprovalRule] = frozenset()
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     response_schema: Mapping[str, JSON] | None = None
     user: str = ""
@@ -147,7 +149,7 @@ class LoopRun:
                     yield chunk
         while not self.stop_reason and not self.waiting:
             self._refuse_if_cancelled()
-            self.messages.extend(await self._steered())
+            self._hear(await self.ports.inbox.take(self.index))
             step = ModelStep(
                 index=self.index,
                 routes=self.routes,
@@ -173,6 +175,7 @@ class LoopRun:
         """Replays what is already done: no model call and no completed tool call is repeated."""
         steps, calls = await self.ports.journal.load()
         for step in steps:
+            self._hear(await self.ports.inbox.taken(step.index))
             self._take_over(step)
             self.text += _visible_text(step.parts)
             records = [call for call in calls if call.step == step.index]
@@ -240,9 +243,7 @@ class LoopRun:
             self.pauses += 1
             return
         at_ceiling = self._at_ceiling
-        steered = await self._steered()
-        if steered:
-            self.messages.extend(steered)
+        if self._hear(await self.ports.inbox.take(self.index)):
             return
         finished = step.stop_reason in ("end", "tool_calls", "stop_sequence")
         self.stop_reason = "tool_limit" if at_ceiling and finished else step.stop_reason
@@ -272,12 +273,12 @@ class LoopRun:
         self.pauses = 0
         self.messages.append(calls.results())
 
-    async def _steered(self) -> Sequence[Message]:
-        """What people said to the running agent; their word starts the count of tool turns anew."""
-        steered = await self.ports.inbox.take()
+    def _hear(self, steered: Sequence[Message]) -> bool:
+        """What people said to the running agent, if anything; their word starts the count of tool turns anew."""
+        self.messages.extend(steered)
         if steered:
             self.tool_turns = 0
-        return steered
+        return bool(steered)
 
     @property
     def _at_ceiling(self) -> bool:

@@ -103,6 +103,8 @@ class ToolRecord:
     result: JSON = None
     error: str | None = None
     duration_ms: int | None = None
+    question: bool = False
+    """It asks a person something (`Tool.asks_person`); set where it is put to `Approvals`."""
 
 
 class Journal(Protocol):
@@ -134,14 +136,23 @@ class Journal(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a person said to a waiting tool call; `note` is told to the model when it was denied."""
+    """What a person said to a waiting tool call; `note` is told to the model when it was denied.
+
+    `answer` is the result of a call that asks a person something; `approved` is then whether they answered.
+    """
 
     approved: bool
     note: str = ""
+    answer: JSON = None
 
 
 class Approvals(Protocol):
-    """Asks a person about a tool call that needs approval."""
+    """Asks a person about a tool call that needs approval, or that is a question to a person."""
+
+    async def known(self, call: ToolRecord) -> Decision | None:
+        """A decision that is there already: made while the run waited, or remembered from an earlier call.
+        `None`: somebody has to be asked."""
+        ...
 
     async def decide(self, call: ToolRecord) -> Decision | None:
         """The decision on this call, which is PENDING. It may wait for a person here, or answer
@@ -159,7 +170,14 @@ class Clock(Protocol):
 class Inbox(Protocol):
     """Messages that people steer a running agent with; read at each step."""
 
-    async def take(self) -> Sequence[Message]: ...
+    async def take(self, step: int) -> Sequence[Message]:
+        """What is to be said before that step, in order: what an earlier owner of the run took for it, and
+        everything new. Each message is given once."""
+        ...
+
+    async def taken(self, step: int) -> Sequence[Message]:
+        """Only what was taken for that step before: it is completed, and gone through again."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

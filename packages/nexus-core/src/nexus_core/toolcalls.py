@@ -12,12 +12,13 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .approval import ApprovalRule, needs_approval
 from .chunks import Chunk, MetadataChunk, ToolCallChunk
 from .context import ExecutionContext
 from .errors import NexusError, RunCancelled, RunFenced, ToolError, ToolInputInvalid
 from .jsonsafe import json_text
 from .messages import Message, ToolResultPart
-from .ports import Ports, ToolRecord
+from .ports import Decision, Ports, ToolRecord
 from .progress import REPORT_SECONDS, Progress
 from .tools import DEFAULT_TIMEOUT, Tool, Toolset
 from .waiting import unless_cancelled
@@ -36,7 +37,15 @@ class ToolPolicy:
     """`timeout` (seconds) holds for tools without their own; `approval` names tools that wait for a person."""
 
     timeout: float = DEFAULT_TIMEOUT
-    approval: frozenset[str] = frozenset()
+    approval: frozenset[str] | Mapping[str, ApprovalRule] = frozenset()
+
+    def asks(self, tool: Tool, input: Mapping[str, JSON]) -> bool:
+        """Whether a person has to be asked before this call."""
+        if tool.asks_person or needs_approval(tool.needs_approval, input):
+            return True
+        named = self.approval
+        rule = named.get(tool.name, False) if isinstance(named, Mapping) else tool.name in named
+        return needs_approval(rule, input)
 
 
 class StepToolCalls:
@@ -44,7 +53,8 @@ class StepToolCalls:
 
     Attributes:
         records: in the model's order.
-        undecided: a person has not yet decided on one of them; the run has to wait.
+        undecided: a person has not yet decided on one of them; the run has to wait. Then the
+            last chunk is `waiting`; calls that need nobody's yes have run.
     """
 
     def __init__(
@@ -59,7 +69,7 @@ class StepToolCalls:
         progress: Progress,
     ) -> None:
         self.records = list(records)
-        self.undecided = False
+        self._undecided: set[str] = set()
         self._invalid = invalid
         self._tools = tools
         self._policy = policy
@@ -79,9 +89,16 @@ class StepToolCalls:
         group.add_done_callback(lambda _: self._chunks.put_nowait(None))
         try:
             with self._context.reports.ringing(self._reported):
+                last: Chunk | None = None
                 while (chunk := await self._chunks.get()) is not None:
+                    last = chunk
                     yield chunk
             await group
+            told = isinstance(last, MetadataChunk) and last.status == "waiting"
+            if self._undecided and not told and not self._context.cancelled.is_set():
+                # Calls that need nobody's yes ended meanwhile: the last word is still that it waits.
+                first = next(r.tool_id for r in self.records if r.tool_id in self._undecided)
+                yield MetadataChunk("waiting", {"toolId": first})
         finally:
             if self._quiet is not None:
                 self._quiet.cancel()
@@ -90,6 +107,10 @@ class StepToolCalls:
                 await asyncio.wait({group})
         if self._context.cancelled.is_set():
             raise RunCancelled("Stopped.")
+
+    @property
+    def undecided(self) -> bool:
+        return bool(self._undecided)
 
     def _reported(self) -> None:
         """A tool told how far it is: shown at once, then what is newest after a pause."""
@@ -142,29 +163,44 @@ class StepToolCalls:
             return await self._execute(index, tool)
 
     async def _may_run(self, index: int, tool: Tool) -> bool:
-        """Asks a person where the tool demands it; a denied call ends FAILED without RUNNING."""
+        """Asks a person where the tool demands it; a denied call ends FAILED without RUNNING, a question
+        that was answered ends COMPLETED without it."""
         record = self.records[index]
-        if not (tool.needs_approval or tool.name in self._policy.approval):
-            return True
         try:
+            if not self._policy.asks(tool, tool.wire_input(record.input)):
+                return True
             tool.validate(record.input)
         except ToolInputInvalid as error:
             await self._end(index, replace(record, status="FAILED", error=error.message))
             return False
-        self._chunks.put_nowait(chunk_of(record))
-        self._chunks.put_nowait(MetadataChunk("waiting", {"toolId": record.tool_id}))
+        asked = replace(record, question=tool.asks_person)
         try:
-            decision = await unless_cancelled(self._ports.approvals.decide(record), self._context.cancelled)
+            decision = await unless_cancelled(self._decision(asked), self._context.cancelled)
         except RunCancelled:
             await self._end(index, replace(record, status="FAILED", error="Stopped before anybody decided."))
             return False
         if decision is None:
-            self.undecided = True
+            self._undecided.add(record.tool_id)
             return False
         if not decision.approved:
+            said = "This question was not answered" if tool.asks_person else "This call was denied"
             note = f": {decision.note}" if decision.note else "."
-            await self._end(index, replace(record, status="FAILED", error=f"This call was denied{note}"))
+            await self._end(index, replace(record, status="FAILED", error=f"{said}{note}"))
+        elif tool.asks_person:
+            result = decision.answer if isinstance(decision.answer, Mapping) else {"answer": decision.answer}
+            await self._end(index, replace(record, status="COMPLETED", result=dict(result)))
+            return False
         return decision.approved
+
+    async def _decision(self, record: ToolRecord) -> Decision | None:
+        """What a person said; nobody is told to decide what is decided already."""
+        approvals = self._ports.approvals
+        known = await approvals.known(record)
+        if known is None:
+            self._chunks.put_nowait(chunk_of(record))
+            self._chunks.put_nowait(MetadataChunk("waiting", {"toolId": record.tool_id}))
+            known = await approvals.decide(record)
+        return known
 
     async def _execute(self, index: int, tool: Tool) -> None:
         if self._context.cancelled.is_set():

@@ -29,6 +29,7 @@ import jsonschema
 from jsonschema.validators import Draft202012Validator
 from pydantic import BaseModel, ValidationError
 
+from .approval import ApprovalRule
 from .context import ExecutionContext
 from .errors import NexusError, ToolError, ToolInputInvalid, ToolNotFound, ToolTimeout
 from .jsonsafe import json_safe
@@ -55,7 +56,9 @@ class Tool:
         command: the slash command without the slash; empty for kind "model".
         timeout: seconds; `None`: the agent's (5 s by default).
         idempotent: calling it again does no harm, so a call of unknown outcome may be repeated.
-        needs_approval: a person must say yes before each call.
+        needs_approval: a person must say yes before a call: before each (`True`), or before those whose
+            arguments fit a JSON schema, or of which a function of the arguments says so.
+        asks_person: nothing is run: a call is a question to a person, whose answer is the result.
         requires_premium: only offered in workspaces with a plan other than "free".
     """
 
@@ -67,8 +70,9 @@ class Tool:
     command: str = ""
     timeout: float | None = None
     idempotent: bool = False
-    needs_approval: bool = False
+    needs_approval: ApprovalRule = False
     requires_premium: bool = False
+    asks_person: bool = False
     input_model: type[BaseModel] | None = field(default=None, repr=False, compare=False)
     context_parameter: str | None = field(default=None, repr=False, compare=False)
 
@@ -95,9 +99,13 @@ class Tool:
         """What a model is told."""
         return ToolSchema(self.name, self.description, self.input_schema)
 
+    def wire_input(self, input: Mapping[str, JSON]) -> dict[str, JSON]:
+        """The input with wire names, unchecked."""
+        return _wire_names(input, self.input_schema)
+
     def validate(self, input: Mapping[str, JSON]) -> dict[str, JSON]:
         """The input with wire names. Raises `ToolInputInvalid`, which says what to fix."""
-        renamed = _wire_names(input, self.input_schema)
+        renamed = self.wire_input(input)
         faults = sorted(
             Draft202012Validator(self.input_schema).iter_errors(renamed), key=lambda e: list(e.path)
         )
@@ -186,8 +194,9 @@ def tool(
     command: str | None = None,
     timeout: float | None = None,
     idempotent: bool = False,
-    needs_approval: bool = False,
+    needs_approval: ApprovalRule = False,
     requires_premium: bool = False,
+    asks_person: bool = False,
 ) -> Callable[[Callable[..., Any]], Tool]: ...
 
 
@@ -201,8 +210,9 @@ def tool(
     command: str | None = None,
     timeout: float | None = None,
     idempotent: bool = False,
-    needs_approval: bool = False,
+    needs_approval: ApprovalRule = False,
     requires_premium: bool = False,
+    asks_person: bool = False,
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
     """Makes a function or method a `Tool`; the attributes are those of `Tool`.
 
@@ -224,6 +234,7 @@ def tool(
             idempotent=idempotent,
             needs_approval=needs_approval,
             requires_premium=requires_premium,
+            asks_person=asks_person,
             input_model=signature.input_model,
             context_parameter=signature.context_parameter,
         )

@@ -71,6 +71,11 @@ def _rest(key: str) -> Callable[[str, re.Match[str]], dict[str, JSON]]:
     return lambda _, match: {key: match["rest"].strip().strip("\"'“”.?!").strip()}
 
 
+def _as_question(rest: str) -> str:
+    words = rest.strip().rstrip(".!?")
+    return f"{words[:1].upper()}{words[1:]}?"
+
+
 def _news(text: str, _: re.Match[str]) -> dict[str, JSON]:
     for category, words in (("business", r"business|market|econom"), ("sports", r"sport|football|game")):
         if re.search(words, text, re.IGNORECASE):
@@ -79,6 +84,12 @@ def _news(text: str, _: re.Match[str]) -> dict[str, JSON]:
 
 
 RULES: tuple[Rule, ...] = (
+    _rule(
+        "call_human",
+        r"\bask\s+(?:me|us|somebody|someone|a\s+person|people|my\s+colleagues?|the\s+team)\b[,:]?\s*(?P<rest>\S.*)",
+        lambda _, m: {"question": _as_question(m["rest"])},
+        "Ask us which colour the new logo should have",
+    ),
     _rule(
         "create_task",
         r"\b(?:create|add|make|new)\s+(?:a\s+|an\s+|the\s+)?(?:new\s+)?task\b(?:\s+to\b|\s+for\b|\s*:)?\s*(?P<rest>\S.*)"
