@@ -27,12 +27,15 @@ def live(page: Page) -> None:
     expect(page.locator("nexus-connection").first).to_contain_text("Live", timeout=40_000)
 
 
+def person(name: str, role: str) -> tuple[str, ...]:
+    """The command that makes them."""
+    return ("create_user", name, "--password", PASSWORD, "--workspace", "team", "--role", role)
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running = Server(tmp_path_factory.mktemp("nexus"))
-    running.prepare()
-    for name, role in PEOPLE.items():
-        running.manage("create_user", name, "--password", PASSWORD, "--workspace", "team", "--role", role)
+    running.prepare(*(person(name, role) for name, role in PEOPLE.items()))
     running.start()
     yield running
     running.stop()
