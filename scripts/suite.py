@@ -1,7 +1,7 @@
 """`make test`: every test, with real servers, in both topologies.
 
 1. the browser's modules, under Node;
-2. everything in Python, embedded (SQLite, no Redis), in two processes, then the browser tests;
+2. everything in Python, embedded (SQLite, no Redis), in three processes, then the browser tests;
 3. the short form of `make chaos`, alone, because it kills by the clock;
 4. the Django apps again, scaled (PostgreSQL and Redis).
 
@@ -30,7 +30,7 @@ from scripts.services.redis import start_redis
 from scripts.terminal import ROOT, say
 
 SCALED = ("conversations", "realtime", "workspaces", "agents", "billing")
-WORKERS = "2"
+WORKERS = "3"
 
 
 @dataclass

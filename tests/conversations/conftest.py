@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 import orjson
@@ -25,20 +26,28 @@ from nexus_core.tools import Tool
 from realtime.hub import close_hub
 
 
-@pytest.fixture
-async def engine(transactional_db: None) -> AsyncIterator[EngineHost]:
+@asynccontextmanager
+async def executing() -> AsyncIterator[EngineHost]:
     """A process that executes runs, on this test's loop: the embedded server, or with Redis a worker."""
     scaled = bool(settings.NEXUS_REDIS_URL)
     host = EngineHost("worker" if scaled else "web", lock=False)
     await host.start()
     stop = asyncio.Event()
     working = asyncio.create_task(host.work(stop)) if scaled else None
-    yield host
-    if working is not None:
-        stop.set()
-        await working
-    await host.stop()
-    await close_hub()
+    try:
+        yield host
+    finally:
+        if working is not None:
+            stop.set()
+            await working
+        await host.stop()
+        await close_hub()
+
+
+@pytest.fixture
+async def engine(transactional_db: None) -> AsyncIterator[EngineHost]:
+    async with executing() as host:
+        yield host
     await asyncio.get_running_loop().run_in_executor(None, close_threads)
 
 

@@ -14,7 +14,6 @@ from django.utils import timezone
 from agents.models import Agent
 from conversations.approvals import approvals_open, standing_forget, standing_of
 from conversations.database import in_database
-from conversations.engine.start import EngineHost
 from conversations.engine.sweeper import runs_to_enqueue
 from conversations.models import Approval, Message, Run, StandingApproval, ToolCall
 from conversations.services.deciding import AlreadyDecided, NotWaiting, approvals_expire, tool_decide
@@ -29,7 +28,7 @@ from workspaces.access import Actor, Forbidden, NotFound
 from workspaces.models import AuditEvent, Membership, Role
 
 from ..people import person
-from .conftest import chunks_of, last_status, reloaded, stored
+from .conftest import chunks_of, executing, last_status, reloaded, stored
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -289,26 +288,16 @@ async def test_it_stops_a_run_that_waits_without_any_worker(engine, alice, bob, 
 
 
 async def test_it_survives_that_everything_is_restarted_and_is_decided_while_nothing_runs(
-    transactional_db, alice, bob, plays, settings
+    transactional_db, alice, bob, plays
 ):
-    if settings.NEXUS_REDIS_URL:
-        pytest.skip(
-            "here one process is everything; the scaled case is tests/conversations/test_runs.py's host"
-        )
     provider = plays(PAY, "Paid.", tools=[pay])
-    first = EngineHost("web", lock=False)
-    await first.start()
-    run = await begin(alice)
-    waiting = await until_waiting(run)
-    await first.stop()
+    async with executing():
+        run = await begin(alice)
+        waiting = await until_waiting(run)
     await say(bob, waiting.pk, "approve")
     assert ran == []
-    second = EngineHost("web", lock=False)
-    await second.start()
-    try:
+    async with executing():
         chunks = await chunks_of(run.pk)
-    finally:
-        await second.stop()
     assert last_status(chunks) == "complete" and ran == ["Zoe"]
     assert len(provider.requests) == 2, "a completed step was asked for again"
     assert (await reloaded(run)).epoch == 2
