@@ -65,7 +65,8 @@ class ImportDialog {
   }
 
   #show(seen) {
-    const when = seen.firstAt ? `${day(seen.firstAt)} to ${day(seen.lastAt)}` : "";
+    const days = seen.firstAt ? [...new Set([day(seen.firstAt), day(seen.lastAt)])] : [];
+    const when = days.join(" to ");
     const notes = [
       seen.missingAgents.length ? `${seen.missingAgents.length === 1 ? "An agent" : `${seen.missingAgents.length} agents`} in it ${seen.missingAgents.length === 1 ? "is" : "are"} not in this workspace: ${seen.missingAgents.join(", ")}. Old answers stay, new ones come from others.` : null,
       seen.missingImageCount ? `${plural(seen.missingImageCount, "image")} ${seen.missingImageCount === 1 ? "is" : "are"} named in it, but not inside.` : null,
