@@ -28,7 +28,7 @@ chaos: ## Break everything on purpose, check what must hold; ARGS="--fault worke
 	$(SETUP)
 	@exec $(PY) -m chaos $(ARGS)
 
-bench: ## The benchmark, twelve minutes (ARGS=--quick: three; benchmarks/README.md)
+bench: ## The benchmark, fourteen minutes (ARGS=--quick: three; benchmarks/README.md)
 	$(SETUP)
 	@exec $(PY) -m benchmarks $(ARGS)
 

@@ -18,14 +18,11 @@ from agents.selectors import (
 )
 from agents.services import access_agent, agent_create, agent_delete, agent_update
 from workspaces.access import Actor, require_admin
+from workspaces.request import ApiRequest
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 router = Router(tags=["Agents"])
-
-
-class ApiRequest(HttpRequest):
-    auth: Actor
 
 
 def guard(request: HttpRequest, actor: Actor) -> None:

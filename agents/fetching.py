@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -40,6 +42,26 @@ class Fetched:
 
 async def fetch(url: str, *, seconds: float = LONGEST_SECONDS, most_bytes: int = MOST_BYTES) -> Fetched:
     """GETs the address. Raises `FetchFailed`."""
+    async with _session(seconds, "read") as session:
+        return await _follow(session, url, most_bytes)
+
+
+async def post(
+    url: str, body: bytes, headers: Mapping[str, str] | None = None, *, seconds: float = LONGEST_SECONDS
+) -> int:
+    """POSTs to an address under the same rules, following nothing; the status it answered with. Raises `FetchFailed`
+    where there was no answer, and for an address that is not asked."""
+    async with _session(seconds, "asked") as session:
+        _check(url)
+        told = {**(headers or {}), "User-Agent": USER_AGENT}
+        async with session.post(url, data=body, headers=told, allow_redirects=False) as answer:
+            return answer.status
+
+
+@asynccontextmanager
+async def _session(seconds: float, verb: str) -> AsyncIterator[aiohttp.ClientSession]:
+    """The one way out: guarded where the socket is made, without cookies and proxies, for so long. Whatever fails in
+    it is a `FetchFailed`."""
     connector = aiohttp.TCPConnector(socket_factory=_guarded_socket, use_dns_cache=False, force_close=True)
     try:
         async with (
@@ -51,7 +73,7 @@ async def fetch(url: str, *, seconds: float = LONGEST_SECONDS, most_bytes: int =
                 headers={"User-Agent": USER_AGENT, "Accept": "*/*"},
             ) as session,
         ):
-            return await _follow(session, url, most_bytes)
+            yield session
     except TimeoutError:
         raise FetchFailed(f"no answer within {seconds:g} seconds") from None
     except aiohttp.ClientConnectorError as fault:
@@ -59,18 +81,22 @@ async def fetch(url: str, *, seconds: float = LONGEST_SECONDS, most_bytes: int =
             raise FetchFailed("its address is not on the public internet") from None
         raise FetchFailed("it cannot be reached (no network, or the server is down)") from None
     except (aiohttp.ClientError, OSError, UnicodeError, ValueError) as fault:
-        raise FetchFailed(f"it cannot be read ({type(fault).__name__})") from None
+        raise FetchFailed(f"it cannot be {verb} ({type(fault).__name__})") from None
     finally:
         await connector.close()
 
 
+def _check(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise FetchFailed("only http and https addresses are read")
+    if parts.username or parts.password:
+        raise FetchFailed("an address with a user name in it is not read")
+
+
 async def _follow(session: aiohttp.ClientSession, url: str, most_bytes: int) -> Fetched:
     for _ in range(MOST_REDIRECTS + 1):
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise FetchFailed("only http and https addresses are read")
-        if parts.username or parts.password:
-            raise FetchFailed("an address with a user name in it is not read")
+        _check(url)
         async with session.get(url, allow_redirects=False) as answer:
             if answer.status in REDIRECTS and "Location" in answer.headers:
                 url = urljoin(url, answer.headers["Location"])

@@ -25,7 +25,7 @@ from nexus_core.addresses import AddressGuard
 from nexus_core.providers.base import ProviderSpec
 from nexus_core.providers.table import BY_NAME, resolve_base_url, resolve_key
 from workspaces.models import ProviderKey, Workspace
-from workspaces.services import provider_key_for
+from workspaces.provider_keys import provider_key_for
 
 EDITABLE = (
     "label",

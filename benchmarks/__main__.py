@@ -51,6 +51,7 @@ def arguments(words: Sequence[str] | None = None) -> Asked:
     parser.add_argument("--quick", action="store_true", help="two short rounds, uvicorn only: two minutes")
     parser.add_argument("--rounds", type=int, help="default 5, with --quick 2")
     parser.add_argument("--servers", help="uvicorn,daphne (the default; with --quick uvicorn); none")
+    parser.add_argument("--sockets", type=int, help="of the stage idle; default 5000, with --quick 500")
     parser.add_argument("--stages", help=f"which of {','.join(STAGES)}; default all")
     parser.add_argument("--load", action="store_true", help="only the load: --stages load")
     parser.add_argument(
@@ -68,6 +69,8 @@ def arguments(words: Sequence[str] | None = None) -> Asked:
             plan=replace(size.plan, rounds=asked.rounds),
             fan_out=replace(size.fan_out, rounds=asked.rounds),
         )
+    if asked.sockets:
+        size = replace(size, idle=replace(size.idle, sockets=asked.sockets))
     if asked.servers:
         size = replace(size, servers=tuple(name for name in asked.servers.split(",") if name != "none"))
     stages = asked.stages.split(",") if asked.stages else list(STAGES)

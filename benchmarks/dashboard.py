@@ -1,9 +1,9 @@
 """How fast the usage page is with a million attempts: `python -m benchmarks.dashboard [--attempts N] [--only sqlite]`.
 
 Fills a fresh SQLite file and a fresh PostgreSQL with a year of traffic (`usage_traffic`, multiplied in the database), adds
-up its hours, and times every question that the page asks: the first time on a new connection, and the median of three
-more; wall-clock, and the processor time of this process (on SQLite that is the database's too). Then
-the same with nothing added up, which is what the roll-up saves. Prints a table in Markdown.
+up its hours, and times every question that the page, `GET /api/usage` and the tools ask: the first time on a new
+connection, and the median of three more; wall-clock, and the processor time of this process (on SQLite that is the
+database's too). Then the same with nothing added up, which is what the roll-up saves. Prints a table in Markdown.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +20,9 @@ from typing import Any
 
 import orjson
 
+from .processes import told_by
+
+ITSELF = "benchmarks.dashboard"
 ROOT = Path(__file__).resolve().parent.parent
 BASE = 20_000
 DAYS = 365
@@ -60,29 +62,15 @@ def measure(attempts: int, folder: Path, only: str | None) -> None:
 
 
 def report(name: str, attempts: int, env: dict[str, str]) -> None:
-    told = run(env, "--step", "fill", "--attempts", str(attempts))
+    told = told_by(ITSELF, env, "--step", "fill", "--attempts", str(attempts))
     print(f"\n{name}: {told['attempts']:,} attempts in {told['hours']:,} sums of hours; "
           f"adding them up took {told['sealed']:.1f} s ({told['sealedCpu']:.1f} s of processor)\n")  # fmt: skip
     print("| question | first | again | processor | without sums | processor |\n|---|---|---|---|---|---|")
-    sums, raw = run(env, "--step", "ask"), run(env, "--step", "ask", "--unsealed")
+    sums, raw = told_by(ITSELF, env, "--step", "ask"), told_by(ITSELF, env, "--step", "ask", "--unsealed")
     for question in QUESTIONS:
         with_sums, without = sums[question], raw[question]
         numbers = (with_sums["first"], with_sums["again"], with_sums["cpu"], without["again"], without["cpu"])
         print(f"| {question} | {' | '.join(f'{1000 * value:,.0f} ms' for value in numbers)} |", flush=True)
-
-
-def run(env: dict[str, str], *arguments: str) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.dashboard", *arguments],
-        cwd=ROOT,
-        env=env,
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr.decode(errors="replace")[-4000:])
-    found: dict[str, Any] = orjson.loads(done.stdout.splitlines()[-1])
-    return found
 
 
 # --- in a process with Django ----------------------------------------------------------------------------------
@@ -113,9 +101,12 @@ def fill(attempts: int) -> dict[str, Any]:
     workspace = Workspace.objects.get(slug=slug)
     wall, cpu = time.perf_counter(), time.process_time()
     usage_seal(workspace_id=workspace.pk)
+    sealed, sealed_cpu = time.perf_counter() - wall, time.process_time() - cpu
+    with connection.cursor() as cursor:  # what autovacuum does within a minute
+        cursor.execute("ANALYZE")
     return {
-        "sealed": time.perf_counter() - wall,
-        "sealedCpu": time.process_time() - cpu,
+        "sealed": sealed,
+        "sealedCpu": sealed_cpu,
         "attempts": Attempt.objects.count(),
         "hours": UsageHour.objects.count(),
     }
@@ -171,7 +162,7 @@ def ask(*, sealed: bool) -> dict[str, dict[str, float]]:
     django.setup()
     from django.db import connection
 
-    from billing import dashboard
+    from billing import dashboard, usage
     from billing.models import UsageSeal
     from billing.sealing import EARLIEST
     from workspaces.access import actor_for
@@ -180,7 +171,7 @@ def ask(*, sealed: bool) -> dict[str, dict[str, float]]:
     actor = actor_for(User.objects.get(username="maya"))
     before = None
     if not sealed:
-        dashboard.usage_seal = lambda **_: True  # type: ignore[assignment]
+        dashboard.usage_seal = usage.usage_seal = lambda **_: True  # type: ignore[assignment]
         before = UsageSeal.objects.get(pk=actor.workspace_id).until
         UsageSeal.objects.filter(pk=actor.workspace_id).update(until=EARLIEST)
     found = {}
@@ -208,6 +199,24 @@ def _overview(chosen: str, group: str) -> Callable[[Any], Any]:
         from billing.dashboard import Chosen, usage_overview
 
         return usage_overview(actor, Chosen(chosen), group)
+
+    return asked
+
+
+def _usage(chosen: str, group: str | None = None) -> Callable[[Any], Any]:
+    def asked(actor: Any) -> Any:
+        from billing.usage import usage_lines
+
+        return usage_lines(actor, chosen, group)
+
+    return asked
+
+
+def _sums(chosen: str) -> Callable[[Any], Any]:
+    def asked(actor: Any) -> Any:
+        from billing.usage import usage_sums
+
+        return usage_sums(actor, chosen)
 
     return asked
 
@@ -252,6 +261,12 @@ QUESTIONS: dict[str, Callable[[Any], Any]] = {
             ("all", "conversation"),
         )
     },
+    **{f"`GET /api/usage`, {chosen}": _usage(chosen) for chosen in ("today", "week", "month", "all")},
+    **{
+        f"`GET /api/usage`, {chosen}, by {group}": _usage(chosen, group)
+        for chosen, group in (("month", "agent"), ("all", "agent"), ("all", "day"), ("all", "conversation"))
+    },
+    "`get_token_usage`, all": _sums("all"),
     **{f"latencies, {chosen}, by model": _latencies(chosen) for chosen in ("month", "all")},
     **{f"tools and recoveries, {chosen}": _reliability(chosen) for chosen in ("month", "all")},
     "requests, all, first page": _attempts("all"),

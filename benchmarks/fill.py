@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import orjson
-
-from .processes import python
+from .processes import told_by
 
 FILL_SECONDS = 120
 
@@ -26,17 +22,5 @@ class Filled:
 
 def fill(people: int, variables: Mapping[str, str]) -> Filled:
     """Migrates, seeds, adds `people` with sessions and an agent. Raises `RuntimeError` with the output."""
-    done = subprocess.run(
-        python("-m", "benchmarks.fill_database", str(people)),
-        cwd=Path(__file__).resolve().parent.parent,
-        env={**os.environ, **variables},
-        capture_output=True,
-        timeout=FILL_SECONDS,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise RuntimeError(
-            f"the database could not be filled:\n{done.stderr.decode(errors='replace')[-4000:]}"
-        )
-    told = orjson.loads(done.stdout.splitlines()[-1])
+    told = told_by("benchmarks.fill_database", {**os.environ, **variables}, str(people), seconds=FILL_SECONDS)
     return Filled(told["cookies"], told["agent"], told["token"])

@@ -23,7 +23,8 @@ from django.test import Client  # noqa: E402
 
 from agents.models import Agent, ProviderEndpoint  # noqa: E402
 from workspaces.models import Role, User  # noqa: E402
-from workspaces.services import membership_set, token_create, workspace_create  # noqa: E402
+from workspaces.services import membership_set, workspace_create  # noqa: E402
+from workspaces.tokens import token_create  # noqa: E402
 
 AGENT = "bench"
 

@@ -1,20 +1,24 @@
-"""Server processes: started on one core, measured from outside, ended by their id."""
+"""Processes of their own: servers, started on one core, measured from outside, ended by their id; and modules that tell."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from scripts.services import die_with_parent
+import orjson
 
+from scripts.services import die_with_parent, free_port
+
+__all__ = ["Process", "cores", "free_port", "python", "running", "send_queue"]
+
+ROOT = Path(__file__).resolve().parent.parent
 STOP_SECONDS = 15.0
 
 
@@ -22,12 +26,6 @@ def cores() -> tuple[set[int], set[int]]:
     """Core of the measured server, cores of everyone else; the same where there is but one."""
     every = sorted(os.sched_getaffinity(0))
     return ({every[-1]}, set(every[:-1])) if len(every) > 1 else (set(every), set(every))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def send_queue(local_port: int, remote_port: int) -> int:
@@ -145,3 +143,13 @@ def _wait(process: Process, answers: Callable[[], bool], seconds: float) -> None
 
 def python(*arguments: str) -> list[str]:
     return [sys.executable, *arguments]
+
+
+def told_by(module: str, env: Mapping[str, str], *arguments: str, seconds: float | None = None) -> Any:
+    """Runs a module to its end: the JSON in the last line it printed. Raises `RuntimeError` with its errors."""
+    done = subprocess.run(
+        python("-m", module, *arguments), cwd=ROOT, env=env, capture_output=True, timeout=seconds, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"{module} failed:\n{done.stderr.decode(errors='replace')[-4000:]}")
+    return orjson.loads(done.stdout.splitlines()[-1])

@@ -94,6 +94,17 @@ GROUPS = (
         ),
     ),
     Group(
+        "Many idle sockets in one workspace",
+        RELAY,
+        (
+            Figure("many_idle", "sockets", "", 0, False),
+            Figure("presence_idle_frames", "presence frames while nobody does anything", "", 0, False),
+            Figure("many_idle_kib", "memory of each", "KiB", 1, False),
+            Figure("many_idle_cpu_ms", "CPU of each, per minute", "ms", 2, False),
+            Figure("presence_all_ms", "one change, until everybody heard", "ms", 0, False),
+        ),
+    ),
+    Group(
         "Two web processes and a worker, PostgreSQL, Redis",
         RELAY,
         (

@@ -51,7 +51,7 @@ class Streams:
 
 async def provider_log(provider_url: str, stream: int) -> dict[str, int]:
     def get() -> dict[str, int]:
-        with urllib.request.urlopen(f"{provider_url}/marks/{stream}", timeout=5) as answer:
+        with urllib.request.urlopen(f"{provider_url}/marks/{stream}", timeout=60) as answer:
             return dict(orjson.loads(answer.read()))
 
     return await asyncio.to_thread(get)
@@ -80,7 +80,7 @@ class Busy:
 
 async def provider_cpu(provider_url: str) -> float:
     def get() -> float:
-        with urllib.request.urlopen(f"{provider_url}/cpu", timeout=5) as answer:
+        with urllib.request.urlopen(f"{provider_url}/cpu", timeout=60) as answer:
             return float(orjson.loads(answer.read())["cpu_s"])
 
     return await asyncio.to_thread(get)
@@ -228,20 +228,20 @@ class Round:
             for line in group[1:]:
                 self._check(line, order)
         name = f"{streams}x{viewers}"
-        self.figures.values[f"cpu_watched_{name}_us"] = cpu / frames * 1e6
+        self.figures.values[f"cpu_watched_{name}_us"] = cpu / max(frames, 1) * 1e6
         self.figures.values[f"late_watched_{name}_p99_ms"] = percentile(delays, 0.99) / 1000
 
 
 async def idle_memory(peer: Peer, sockets: int, people: int) -> float:
     """Bytes that one more open, logged-in, silent socket costs the server."""
-    before = await _settled(peer)
+    before = await settled(peer)
     lines = [await peer.line(n % people) for n in range(sockets)]
-    after = await _settled(peer)
+    after = await settled(peer)
     await asyncio.gather(*(line.socket.close() for line in lines))
     return (after - before) / sockets
 
 
-async def _settled(peer: Peer) -> int:
+async def settled(peer: Peer) -> int:
     """The server's memory once it stopped growing (at most 3 s)."""
     last = peer.process.memory()
     for _ in range(6):

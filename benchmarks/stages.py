@@ -18,8 +18,10 @@ from .asleep import asleep
 from .capacity import Ladder, capacity
 from .crossing import crossing
 from .fanout import FanOut, broadcast, fan_out
+from .idle import Idle, held, idle
 from .load import Load, load
 from .measure import Plan, measure
+from .metering import metering
 from .nexus_peer import NexusPeer, nexus, scaled
 from .peers import Peer, provider, relay
 from .processes import cores
@@ -40,6 +42,8 @@ class Size:
     crossing_rounds: int = 5
     crossing_chunks: int = 100
     load: Load = field(default_factory=Load)
+    idle: Idle = field(default_factory=Idle)
+    metered_calls: int = 400
 
 
 QUICK = Size(
@@ -51,6 +55,8 @@ QUICK = Size(
     crossing_rounds=1,
     crossing_chunks=75,
     load=Load(seconds=6),
+    idle=Idle(sockets=500, people=50, seconds=35),
+    metered_calls=100,
 )
 
 
@@ -160,10 +166,33 @@ def load_stage(bed: Bed, size: Size) -> None:
             bed.results.unmeasured["load"] = str(why)
 
 
+def idle_stage(bed: Bed, size: Size) -> None:
+    """Thousands of idle sockets: memory of each, and no word of presence while nobody does anything."""
+    plan = replace(size.idle, sockets=held(size.idle.sockets))
+    if plan.sockets < size.idle.sockets:
+        print(
+            f"this machine lets a process have {plan.sockets:,} sockets, not {size.idle.sockets:,}",
+            flush=True,
+        )
+    print(f"idle: {plan.sockets:,} sockets, {plan.seconds} s …", flush=True)
+    with (
+        bed.scratch("idle") as folder,
+        _nexus(bed, folder, "uvicorn", plan.people, UVICORN) as peer,
+        _told([peer]),
+    ):
+        bed.texts.append(uvloop.run(idle(peer, bed.results, plan)))
+
+
 def stops_stage(bed: Bed, size: Size) -> None:
     """Stop by stop, and what storing costs."""
     with bed.scratch("stops") as folder:
         bed.texts.append(stops.account(folder, bed.core, bed.provider_url, bed.results))
+
+
+def metering_stage(bed: Bed, size: Size) -> None:
+    """What one reservation and one settlement take, with budgets and without."""
+    with bed.scratch("metering") as folder:
+        bed.texts.append(metering(folder, size.metered_calls))
 
 
 STAGES: dict[str, Callable[[Bed, Size], None]] = {
@@ -172,7 +201,9 @@ STAGES: dict[str, Callable[[Bed, Size], None]] = {
     "capacity": capacity_stage,
     "crossing": crossing_stage,
     "stops": stops_stage,
+    "metering": metering_stage,
     "load": load_stage,
+    "idle": idle_stage,
 }
 
 

@@ -91,7 +91,8 @@ def _watch_writer() -> None:
 
 around(frames, "run_start", before="service begins")
 around(port, "begin", before="enqueued")
-around(runner, "claim_given", before="claim begins", after="claimed")
+around(runner, "claim_given", before="claim begins")
+around(runner.Runner, "prepare", after="prepared")
 around(DbMeter, "reserve", before="reserve begins", after="reserved")
 around(writer, "publish", after="published")
 _watch_writer()

@@ -75,6 +75,8 @@ TARGETS: tuple[Target, ...] = (
     Target("asleep_p99", "one of 100 stops reading: others' p99", at_most=1.2, unit="x"),
     Target("asleep_grown_mib", "one of 100 stops reading: memory", at_most=1, unit="MiB"),
     Target("idle_kib", "idle logged-in socket in a room", at_most=32, unit="KiB"),
+    Target("presence_idle_frames", "presence frames while nobody does anything", at_most=0),
+    Target("many_idle_kib", "each of 5,000 idle sockets", at_most=32, unit="KiB"),
     Target("resident_mib", "memory after the first chat", at_most=180, unit="MiB"),
     Target("storing_share", "storing, share of the CPU", at_most=0.25),
     Target("storing_statements", "storing, statements per flush", at_most=2),

@@ -10,8 +10,11 @@ from django.db.models import Count, Q, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
+from billing.budget_admin import BudgetAdmin as BudgetAdmin  # registered by its import
+from billing.budget_admin import LedgerEntryAdmin as LedgerEntryAdmin
 from billing.forms import FEE_LABELS, LABELS, PriceForm
 from billing.models import Attempt, PriceVersion
+from billing.plan_admin import PlanAdmin as PlanAdmin
 from billing.prices import price_version_add
 from nexus_core.usage import pico_to_usd
 from workspaces.models import User

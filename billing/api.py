@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse
 from ninja import Query, Router
 
 from billing import schemas
+from billing.budgets_api import guard as guard
+from billing.budgets_api import router as budgets_router
 from billing.dashboard_api import router as dashboard_router
-from billing.selectors import GroupBy, Range, usage_grouped, usage_totals
-from workspaces.access import Actor
+from billing.selectors import Range
+from billing.usage import GroupBy, usage_lines
+from workspaces.request import ApiRequest
 
 router = Router(tags=["Usage"])
-
-
-class ApiRequest(HttpRequest):
-    auth: Actor
 
 
 @router.get("/usage", response=schemas.Usage, summary="Tokens, cost, requests, latencies")
@@ -26,10 +25,8 @@ def usage(
     group_by: Annotated[GroupBy | None, Query(alias="groupBy")] = None,
 ) -> HttpResponse:
     """Of the whole workspace, in the caller's own days. The sums over `items` are the totals."""
-    items = usage_grouped(request.auth, range, group_by) if group_by is not None else []
-    return JsonResponse(
-        {"range": range, "groupBy": group_by, "totals": usage_totals(request.auth, range), "items": items}
-    )
+    return JsonResponse(usage_lines(request.auth, range, group_by))
 
 
 router.add_router("", dashboard_router)
+router.add_router("", budgets_router)

@@ -5,8 +5,6 @@ Newest first, by keyset. A conversation's title and link are told to those who m
 
 from __future__ import annotations
 
-import base64
-import binascii
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -20,7 +18,8 @@ from billing.measures import IDS, KEYS, TOKENS
 from billing.models import FEES, Attempt
 from billing.reading import Scope
 from nexus_core.usage import pico_to_usd
-from workspaces.access import Actor, Invalid, NotFound
+from workspaces.access import Actor, NotFound
+from workspaces.cursors import cursor_of, place_of
 from workspaces.sheets import lines
 
 Place = tuple[datetime, UUID]
@@ -41,8 +40,10 @@ def attempts_in(scope: Scope) -> QuerySet[Attempt]:
 
 def attempts_page(actor: Actor, scope: Scope, *, limit: int = PAGE, cursor: str = "") -> Wire:
     """One page as `{items, nextCursor}`. Raises `Invalid` for a cursor that is none of ours."""
-    rows, place = attempts_after(scope, place_of(cursor) if cursor else None, max(1, min(limit, MOST_LISTED)))
-    return {"items": _wires(actor, rows), "nextCursor": cursor_of(place) if place is not None else None}
+    rows, place = attempts_after(
+        scope, place_of(cursor, UUID) if cursor else None, max(1, min(limit, MOST_LISTED))
+    )
+    return {"items": _wires(actor, rows), "nextCursor": cursor_of(*place) if place is not None else None}
 
 
 def attempts_after(scope: Scope, after: Place | None, limit: int) -> tuple[list[Attempt], Place | None]:
@@ -57,6 +58,33 @@ def attempts_after(scope: Scope, after: Place | None, limit: int) -> tuple[list[
     rows = list(found[: limit + 1])
     more, rows = len(rows) > limit, rows[:limit]
     return rows, (rows[-1].reserved_at, rows[-1].pk) if more else None
+
+
+def attempts_of_run(run_id: UUID) -> list[Wire]:
+    """The provider requests of a run in their order, as a run tells them; access is the caller's matter."""
+    return [
+        {
+            "provider": row.provider,
+            "model": row.model,
+            "step": row.step,
+            "number": row.number,
+            "status": row.status,
+            "tokenUsage": tokens_wire(_tokens(row)),
+            "cost": {
+                "input": pico_to_usd(row.cost_input),
+                "output": pico_to_usd(row.cost_output),
+                "total": pico_to_usd(row.cost_total),
+                "currency": "USD",
+            },
+            "estimated": row.estimated,
+            "durationMs": row.duration_ms,
+            "timeToFirstTokenMs": row.first_token_ms,
+            "stopReason": row.stop_reason or None,
+            "error": row.error_code or None,
+            "startedAt": instant(row.reserved_at),
+        }
+        for row in Attempt.objects.filter(run_id=run_id).order_by("reserved_at", "step", "number")
+    ]
 
 
 def attempt_in_full(actor: Actor, attempt_id: UUID) -> Wire:
@@ -96,24 +124,6 @@ def json_page(scope: Scope, after: Place | None) -> tuple[list[bytes], Place | N
     return [orjson.dumps(dict(zip(COLUMNS, values(row), strict=True))) for row in rows], place
 
 
-def cursor_of(place: Place) -> str:
-    text = f"{place[0].isoformat()}|{place[1]}"
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def place_of(cursor: str) -> Place:
-    """Raises `Invalid` for what is no cursor of ours."""
-    try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        at, _, last = text.partition("|")
-        when = datetime.fromisoformat(at)
-        if when.tzinfo is None or not 1900 <= when.year <= 9000:
-            raise ValueError("no place")
-        return when, UUID(last)
-    except (ValueError, binascii.Error, UnicodeError):
-        raise Invalid("This cursor is not one of ours.") from None
-
-
 def _of(name: str, value: Any) -> Q:
     column = KEYS[name]
     if value is None:
@@ -131,6 +141,10 @@ def _of_purpose(value: str) -> Q:
             return Q(run_id=None, conversation_id=None)
         case _:
             return Q(pk__in=[])
+
+
+def _tokens(row: Attempt) -> dict[str, int]:
+    return {name: getattr(row, column) for name, column in TOKENS.items()}
 
 
 def _purpose(row: Attempt) -> str:
@@ -161,7 +175,7 @@ def _wires(actor: Actor, rows: list[Attempt]) -> list[Wire]:
             "number": row.number,
             "provider": row.provider,
             "model": row.model,
-            "tokenUsage": tokens_wire({name: getattr(row, column) for name, column in TOKENS.items()}),
+            "tokenUsage": tokens_wire(_tokens(row)),
             "estimated": row.estimated,
             "cost": pico_to_usd(row.cost_total),
             "currency": "USD",

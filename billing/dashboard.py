@@ -8,12 +8,13 @@ API is one and the same.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
+from django.db.models import F
 from django.utils import timezone
 
 from agents.models import Agent
@@ -125,6 +126,11 @@ def usage_latencies(
 
 
 def line_wire(row: Mapping[str, int]) -> Wire:
+    """A line of all `MEASURES`."""
+    return {**sums_wire(row), **{name: row[name] for name in ("retries", "fallbacks", "lost")}}
+
+
+def sums_wire(row: Mapping[str, int]) -> Wire:
     """A line of sums. Cost is null where requests were made and none of them has a price."""
     unknown = row["unpriced"] > 0 and row["priced"] == 0
     tokens = {name: row[column] for name, column in TOKENS.items()}
@@ -133,9 +139,6 @@ def line_wire(row: Mapping[str, int]) -> Wire:
         "errors": row["errors"],
         "estimated": row["estimated"],
         "unpriced": row["unpriced"],
-        "retries": row["retries"],
-        "fallbacks": row["fallbacks"],
-        "lost": row["lost"],
         "cost": None if unknown else pico_to_usd(row["cost_total"]),
         "inputCost": None if unknown else pico_to_usd(row["cost_input"]),
         "outputCost": None if unknown else pico_to_usd(row["cost_output"]),
@@ -179,9 +182,9 @@ def names_of(actor: Actor, group_by: str, keys: Iterable[Key]) -> dict[Key, str]
     ids = [key for key in known if isinstance(key, UUID)]
     match group_by:
         case "agent":
-            rows = Agent.objects.filter(workspace_id=actor.workspace_id, slug__in=known).order_by(
-                "-deleted_at"
-            )
+            rows = Agent.objects.filter(workspace_id=actor.workspace_id, slug__in=known)
+            # A slug may have been given again: whoever has it now comes last, on every database.
+            rows = rows.order_by(F("deleted_at").asc(nulls_last=True))
             return {row.slug: row.name for row in rows}
         case "user":
             return {user.pk: user.display_name for user in User.objects.filter(pk__in=ids)}
@@ -346,11 +349,11 @@ def counted(rows: list[dict[str, Any]], name: str, part: int | None = None) -> C
     return Counter(" ".join(texts).split())
 
 
-def percentiles(counts: Counter[str]) -> Wire:
+def percentiles(counts: Counter[str], shares: Sequence[int] = SHARES) -> Wire:
     """Nearest rank: the smallest value with at least that share of all at or below it."""
     size = counts.total()
-    told: Wire = {f"p{share}": None for share in SHARES}
-    wanted = [(f"p{share}", max(1, -(-size * share // 100))) for share in SHARES] if size else []
+    told: Wire = {f"p{share}": None for share in shares}
+    wanted = [(f"p{share}", max(1, -(-size * share // 100))) for share in shares] if size else []
     seen = 0
     for value, count in sorted((int(text), count) for text, count in counts.items()):
         seen += count

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
-from datetime import date
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import orjson
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from ninja import Query, Router
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from billing import schemas
 from billing.attempts import (
@@ -33,24 +31,13 @@ from workspaces.access import Actor, NotFound
 from workspaces.audit import record
 from workspaces.database import in_database
 from workspaces.limits import limit_hit
-from workspaces.wire import Wire
+from workspaces.request import ApiRequest
+from workspaces.wire import Day, Wire
 
 router = Router(tags=["Usage"])
 LONGEST = 160
 
 
-class ApiRequest(HttpRequest):
-    auth: Actor
-
-
-def _written_day(value: object) -> object:
-    """Only `2026-01-31`: a number would be taken for seconds since 1970."""
-    if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
-        raise ValueError("write the day like 2026-01-31")
-    return value
-
-
-Day = Annotated[date, BeforeValidator(_written_day)]
 NONE = "`~`: of none."
 
 
@@ -204,7 +191,7 @@ def _id(text: str) -> UUID:
 def _exported(actor: Actor, filters: Filters, kind: str) -> Scope:
     """The scope of an export that is recorded. Raises `Invalid`, `TooManyRequests`."""
     scope = scope_of(actor, filters.chosen())
-    limit_hit("exports", actor.user_id)
+    limit_hit("exports", actor)
     used = filters.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     record(
         "exported",

@@ -31,6 +31,7 @@ tokens = Counter(
 )
 cost = Counter("nexus_cost_usd", "US dollars of settled requests (the ledger is exact).", ["provider"])
 unpriced = Counter("nexus_unpriced_requests", "Settled requests without a known price.", ["provider"])
+refusals = Counter("nexus_budget_refusals", "Provider requests that a budget refused, by code.", ["code"])
 
 _codes = FewLabels()
 
@@ -57,3 +58,8 @@ def attempt_settled(provider: str, outcome: AttemptOutcome, settled: Settled) ->
         unpriced.labels(name).inc()
     else:
         cost.labels(name).inc(usd(settled.cost.total))
+
+
+def budget_refused(code: str) -> None:
+    """A request that was not made."""
+    refusals.labels(code).inc()

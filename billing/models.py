@@ -260,3 +260,12 @@ class UsageSeal(models.Model):
 
     def __str__(self) -> str:
         return f"until {self.until:%Y-%m-%d %H}h"
+
+
+# Django looks for models here.
+from .budget_models import Budget as Budget  # noqa: E402
+from .budget_models import BudgetAlert as BudgetAlert  # noqa: E402
+from .budget_models import BudgetPeriod as BudgetPeriod  # noqa: E402
+from .budget_models import LedgerEntry as LedgerEntry  # noqa: E402
+from .budget_models import Reservation as Reservation  # noqa: E402
+from .plan_models import Plan as Plan  # noqa: E402

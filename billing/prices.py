@@ -30,6 +30,9 @@ OVERRIDE, CATALOGUE, HARDWARE = (
     PriceVersion.Origin.HARDWARE,
 )
 
+MOST_PRICE = 10**12
+"""pico-USD: a dollar for one token, or one search. What costs more was mistyped."""
+
 
 @dataclass(frozen=True, slots=True)
 class TierPrices:
@@ -52,6 +55,10 @@ class TierPrices:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise ValueError(f"{name} must be a whole number of pico-USD, 0 or more, not {value!r}")
+            if name != "context_over" and value > MOST_PRICE:
+                raise ValueError(
+                    f"{name} is more than {MOST_PRICE} pico-USD: a dollar for one token is no price"
+                )
 
     def cost(self, usage: Usage) -> Cost:
         """What one request with these tokens costs, exactly. Fees by the piece are on the side of the input."""

@@ -60,7 +60,7 @@ class Top:
 
 
 Group = str | Top
-"""A key of `KEYS`, `part` (the number of the chart's part), or `Top`."""
+"""A key of `KEYS`, `part` or `day` (the number of the chart's part, or of the span's day), or `Top`."""
 
 
 @dataclass(slots=True)
@@ -122,8 +122,9 @@ def _union(
 ) -> _Select | None:
     by_conversation = any(name == "conversation" for name, _ in scope.filters)
     sealed = EARLIEST if by_conversation else sealed_until(scope.workspace_id)
-    parts = scope.span.parts() if "part" in groups else [scope.span.start]
-    from_hours, from_attempts = pieces(parts, scope.span.end, sealed)
+    span = scope.span
+    parts = span.parts() if "part" in groups else span.midnights() if "day" in groups else [span.start]
+    from_hours, from_attempts = pieces(parts, span.end, sealed)
     halves = []
     if from_hours:
         columns = [
@@ -179,7 +180,7 @@ def _half(
             told, values = group.sql(key(group.key))
             chosen.append(f"{told} AS k{place}")
             parameters += values
-        elif group == "part":
+        elif group in ("part", "day"):
             chosen.append(f"{'s.column1' if joined else stretches[0].part} AS k{place}")
         else:
             chosen.append(f"{key(group)} AS k{place}")
@@ -196,6 +197,13 @@ def _half(
         for one in stretches:
             parameters += [one.part, _moment(one.start), _moment(one.end)]
         parameters.append(as_id(scope.workspace_id))
+        if connection.vendor == "postgresql":
+            # All of them together once more: its planner sees no bounds in a list of values, and would read every row.
+            where += f" AND {moment} >= %s AND {moment} < %s"
+            parameters += [
+                _moment(min(one.start for one in stretches)),
+                _moment(max(one.end for one in stretches)),
+            ]
     else:
         source, where = table, f"{moment} >= %s AND {moment} < %s"
         parameters += [as_id(scope.workspace_id), _moment(stretches[0].start), _moment(stretches[0].end)]

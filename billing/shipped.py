@@ -9,6 +9,7 @@ from agents.seeds import on_seed
 from agents.selectors import register_last_used
 from agents.shipped import AGENTS
 from billing.models import PriceVersion
+from billing.plans import plans_seed
 from billing.prices import price_sheet_for
 from billing.selectors import agents_last_used
 
@@ -32,4 +33,4 @@ def register() -> None:
 
 
 def _seed() -> str:
-    return f"{prices_seed()} prices"
+    return f"{prices_seed()} prices, {plans_seed()} plans"

@@ -55,6 +55,10 @@ class Span:
         days = [self.first, *self._later()]
         return [midnight(day, self.zone) for day in days]
 
+    def midnights(self) -> list[datetime]:
+        """Beginnings of all its days in UTC, in order."""
+        return [midnight(self.first + timedelta(days=n), self.zone) for n in range(self.days)]
+
     def _later(self) -> Iterator[date]:
         day = self.first
         while True:

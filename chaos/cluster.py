@@ -112,6 +112,7 @@ class Cluster:
             "LOG_JSON": "1",
             "LOG_LEVEL": "INFO",
             "NEXUS_DATA_DIR": str(self.folder / "data"),
+            "NEXUS_LIMITS_FACTOR": "100",  # one person stands for many
             "NEXUS_FAILPOINTS": str(self.failpoints),
             "NEXUS_FAILPOINTS_ALLOWED": "1",
             "CHAOS_FOLDER": str(self.folder),

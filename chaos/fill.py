@@ -16,7 +16,8 @@ from django.db import transaction  # noqa: E402
 
 from agents.models import Agent, ProviderEndpoint  # noqa: E402
 from workspaces.models import Role, User  # noqa: E402
-from workspaces.services import membership_set, token_create, workspace_create  # noqa: E402
+from workspaces.services import membership_set, workspace_create  # noqa: E402
+from workspaces.tokens import token_create  # noqa: E402
 
 PEOPLE = 20
 TOOLS = ["chaos_append", "chaos_put"]

@@ -66,6 +66,8 @@ class PlayStep:
     calls: tuple[Call, ...] = ()
     faults: tuple[ProviderFault | None, ...] = ()
     framing: Literal["chunked", "close"] = "chunked"
+    cached: int = 0
+    """Tokens of the prompt that the provider says it read from its cache, beside the others."""
 
 
 @dataclass(frozen=True, slots=True)

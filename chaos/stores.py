@@ -14,13 +14,13 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import redis
 
-from scripts.services import Service, die_with_parent
+from scripts.services import Service, die_with_parent, end
 from scripts.services.postgres import start_postgres
 from scripts.services.redis import start_redis
 
 from .proxy import FaultProxy
 
-READY_SECONDS = 30.0
+READY_SECONDS = 90.0
 DISK_FULL = """
 CREATE OR REPLACE FUNCTION chaos_full() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full';
@@ -137,8 +137,7 @@ class Postgres:
 
     def stop(self) -> None:
         if self._restarted is not None:
-            self._restarted.send_signal(signal.SIGINT)
-            self._restarted.wait(15)
+            end(self._restarted, signal.SIGINT)
         self._service.stop()
 
 

@@ -6,9 +6,11 @@ import asyncio
 import json
 import time
 import traceback
+from collections.abc import Coroutine
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import aiohttp
 
@@ -28,7 +30,7 @@ from .scene import Scene, WatchedRun, Watcher
 
 END_SECONDS = 60.0
 """Beyond what the leases of all epochs take: a trial that lasts longer has failed."""
-LATE_SECONDS = 20.0
+LATE_SECONDS = 60.0
 AGENTS = ("openai", "anthropic")
 
 
@@ -108,10 +110,12 @@ class Trial:
         count = scene.dice.randint(*self._fault.runs)
         runs = [self._cast(n) for n in range(count)]
         scene.runs += runs
-        for run in runs:
-            self._job(self._begin(run, Random(scene.dice.random())))
+        beginnings = [self._job(self._begin(run, Random(scene.dice.random()))) for run in runs]
         until = time.monotonic() + END_SECONDS + 6 * scene.cluster.plan.lease_seconds
-        while not (strike.done() and all(run.ended for run in runs)):
+        # Somebody who means to join counts: whoever comes during the verdict has seen nothing yet.
+        while not (
+            strike.done() and all(job.done() for job in beginnings) and all(run.ended for run in runs)
+        ):
             for job in scene.jobs:
                 if job.done() and not job.cancelled() and (fault := job.exception()) is not None:
                     raise fault
@@ -139,8 +143,10 @@ class Trial:
     def _door(self, dice: Random) -> Door:
         return Door(dice.choice(self.scene.cluster.people), self.scene.cluster.ports, dice)
 
-    def _job(self, work: object) -> None:
-        self.scene.jobs.append(asyncio.create_task(work))  # type: ignore[arg-type]
+    def _job(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        job = asyncio.create_task(work)
+        self.scene.jobs.append(job)
+        return job
 
     async def _begin(self, run: WatchedRun, dice: Random) -> None:
         """Asks for the run at one of the doors; then the others come, some of them in the middle."""

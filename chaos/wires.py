@@ -37,6 +37,7 @@ def usage_of(step: PlayStep, number: int) -> dict[str, int]:
         "input": 1000 + number,
         "output": step.words + 3 * len(step.calls) + 1,
         "reasoning": step.thoughts,
+        "cached": step.cached,
     }
 
 
@@ -96,7 +97,8 @@ def openai_pieces(key: str, step: PlayStep, index: int, attempt: int, number: in
     yield Piece(data({}, "tool_calls" if step.calls else "stop"))
     usage = usage_of(step, number)
     told = {
-        "prompt_tokens": usage["input"],
+        "prompt_tokens": usage["input"] + usage["cached"],
+        "prompt_tokens_details": {"cached_tokens": usage["cached"]},
         "completion_tokens": usage["output"] + usage["reasoning"],
         "total_tokens": sum(usage.values()),
         "completion_tokens_details": {"reasoning_tokens": usage["reasoning"]},
@@ -120,7 +122,7 @@ def _openai(more: JSON) -> bytes:
 
 def anthropic_pieces(key: str, step: PlayStep, index: int, attempt: int, number: int) -> Iterator[Piece]:
     usage = usage_of(step, number)
-    begun = {"input_tokens": usage["input"], "output_tokens": 1}
+    begun = {"input_tokens": usage["input"], "cache_read_input_tokens": usage["cached"], "output_tokens": 1}
     yield Piece(
         _event(
             "message_start",

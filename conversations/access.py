@@ -8,7 +8,7 @@ shared with to read along, may watch; writing is `Forbidden`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -17,6 +17,8 @@ from workspaces.access import READ_ONLY_SCOPE, Actor, Forbidden, NotFound
 from workspaces.statements import Compiled, from_id, here
 
 from .models import Conversation, ConversationShare, Message, Run, ToolCall, Upload
+
+InConversation = TypeVar("InConversation", Run, Message, ToolCall)
 
 
 def readable(actor: Actor) -> QuerySet[Conversation]:
@@ -93,37 +95,21 @@ def access_conversation(actor: Actor, conversation_id: UUID | str, *, write: boo
 
 
 def access_run(actor: Actor, run_id: UUID | str, *, write: bool = False) -> Run:
-    found = (
-        Run.objects.select_related("conversation", "message", "requested_by")
-        .filter(pk=as_uuid(run_id), conversation__in=readable(actor))
-        .first()
-    )
-    if found is None:
-        raise NotFound()
-    if write:
-        require_write_in(actor, found.conversation)
-    return found
+    return _there(actor, Run.objects.select_related("conversation", "message", "requested_by"), run_id, write)
 
 
 def access_message(actor: Actor, message_id: UUID | str, *, write: bool = False) -> Message:
-    found = (
-        Message.objects.select_related("conversation", "author")
-        .filter(pk=as_uuid(message_id), conversation__in=readable(actor))
-        .first()
-    )
-    if found is None:
-        raise NotFound()
-    if write:
-        require_write_in(actor, found.conversation)
-    return found
+    return _there(actor, Message.objects.select_related("conversation", "author"), message_id, write)
 
 
 def access_tool_call(actor: Actor, tool_id: UUID | str, *, write: bool = False) -> ToolCall:
-    found = (
-        ToolCall.objects.select_related("conversation", "approval__decided_by")
-        .filter(pk=as_uuid(tool_id), conversation__in=readable(actor))
-        .first()
-    )
+    calls = ToolCall.objects.select_related("conversation", "approval__decided_by")
+    return _there(actor, calls, tool_id, write)
+
+
+def _there(actor: Actor, rows: QuerySet[InConversation], key: UUID | str, write: bool) -> InConversation:
+    """The row of a conversation that this person may read, or write in."""
+    found = rows.filter(pk=as_uuid(key), conversation__in=readable(actor)).first()
     if found is None:
         raise NotFound()
     if write:

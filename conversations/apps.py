@@ -10,4 +10,4 @@ class ConversationsConfig(AppConfig):
 
     def ready(self) -> None:
         # Registration only: frames of the socket, the log's reader, what private means for presence.
-        from . import checks, frames, registrations, reliability  # noqa: F401
+        from . import checks, draft_frames, frames, registrations, reliability  # noqa: F401

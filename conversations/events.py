@@ -1,4 +1,4 @@
-"""What the world is told, after commit. The only place of this app that publishes frames.
+"""What the world is told, after commit. The only place of this app that publishes frames; the feed: `activities`.
 
 Chunk frames are published by the log writer and by `run_finish`; everything else here.
 To the whole workspace go only ids, names and numbers, never text of a conversation.
@@ -11,14 +11,15 @@ from uuid import UUID
 
 from django.db import transaction
 
-from realtime.activity import activity_record
 from realtime.bulletin import publish_soon
 from realtime.frames import Frame, make_frame
+from realtime.presence import waiting_changed
 from realtime.publish import publish
 from realtime.rooms import conversation_room, member_room, workspace_room
 from workspaces.models import User
 
-from .models import Approval, Conversation, Message, MessageFeedback, Run, Steering, ToolCall
+from .drafts import Splice, draft_closed_wire, draft_wire
+from .models import Approval, Conversation, Draft, Message, MessageFeedback, Run, Steering, ToolCall
 from .wire import (
     approval_wire,
     conversation_wire,
@@ -89,13 +90,18 @@ def ring_watchers(conversation: Conversation) -> None:
     publish(conversation_room(conversation.pk), make_frame("control.recheck"))
 
 
-def announce_asked(conversation: Conversation, message: Message, run: Run, *, new: bool) -> None:
-    """The question, and what becomes of it: begun already, or it waits (for a worker, or for its turn)."""
+def announce_asked(
+    conversation: Conversation, message: Message, run: Run, *, new: bool, started: Frame | None = None
+) -> None:
+    """The question, and what becomes of it: begun already (then with its first chunk), or it waits (for a worker,
+    or for its turn)."""
     frames = [message_frame(message)]
     if run.status == Run.Status.RUNNING:
         frames.append(make_frame("run.started", **_run_payload(run)))
     elif run.status == Run.Status.QUEUED and not new:
         frames.append(make_frame("run.queued", **_run_payload(run)))
+    if started is not None:
+        frames.append(started)
     publish(conversation_room(conversation.pk), *frames)
     if new or run.status == Run.Status.RUNNING:
         announce_conversation(conversation, live=run.status)
@@ -146,6 +152,12 @@ def announce_waiting(conversation: Conversation, run: Run) -> None:
     """The run was put aside until people decide."""
     publish(conversation_room(conversation.pk), make_frame("run.waiting", **_run_payload(run)))
     announce_conversation(conversation, live="waiting")
+    waiting_changed(run.workspace_id)
+
+
+def announce_waited(run: Run) -> None:
+    """The run waits no more: it goes on, or was stopped."""
+    waiting_changed(run.workspace_id)
 
 
 def announce_approval(conversation: Conversation, approval: Approval) -> None:
@@ -171,35 +183,6 @@ def announce_settled(call: ToolCall) -> None:
     )
 
 
-def record_approval_asked(run: Run, approval: Approval) -> None:
-    """Inside the transaction that puts the call to people."""
-    _record_approval(run.conversation, approval, "waiting", None)
-
-
-def record_approval_decided(conversation: Conversation, approval: Approval) -> None:
-    _record_approval(conversation, approval, f"tool-{approval.status}", approval.decided_by_id)
-
-
-def _record_approval(conversation: Conversation, approval: Approval, kind: str, user_id: UUID | None) -> None:
-    if conversation.temporary:
-        return
-    activity_record(
-        workspace_id=approval.workspace_id,
-        user_id=user_id,
-        activity_type=kind,
-        agent_slug=approval.agent_slug,
-        conversation_id=approval.conversation_id,
-        open_to_all=_open_to_all(conversation),
-        at_leisure=True,
-        metadata={
-            "agentId": approval.agent_slug,
-            "runId": str(approval.run_id),
-            "toolId": str(approval.pk),
-            "toolName": approval.tool_name,
-        },
-    )
-
-
 def announce_message_later(message: Message) -> None:
     """`message.created`, after the commit."""
     transaction.on_commit(lambda: publish(conversation_room(message.conversation_id), message_frame(message)))
@@ -214,13 +197,41 @@ def announce_steering(steering: Steering, conversation_id: UUID) -> None:
     )
 
 
-def record_steered(conversation: Conversation, run: Run, user_id: UUID) -> None:
-    _record_run(conversation, run, "steered", user_id)
-
-
 def queue_follow_up(conversation: Conversation, run: Run) -> None:
     """Words that nobody heard in time became a question of their own."""
     transaction.on_commit(lambda: announce_queued(conversation, run))
+
+
+def announce_draft_opened(draft: Draft) -> None:
+    """Somebody began a draft that all may write; to those who watch the conversation, as all that becomes of it."""
+    publish(
+        conversation_room(draft.conversation_id),
+        make_frame("draft.opened", conversationId=str(draft.conversation_id), draft=draft_wire(draft)),
+    )
+
+
+def announce_draft_changed(draft: Draft, version: int, splice: Splice, user_id: UUID, client_id: str) -> None:
+    publish(
+        conversation_room(draft.conversation_id),
+        make_frame(
+            "draft.changed",
+            conversationId=str(draft.conversation_id),
+            draftId=str(draft.pk),
+            version=version,
+            at=splice.at,
+            removed=splice.removed,
+            inserted=splice.inserted,
+            userId=str(user_id),
+            clientId=client_id,
+        ),
+    )
+
+
+def announce_draft_closed(draft: Draft, by: User, sent: bool) -> None:
+    publish(
+        conversation_room(draft.conversation_id),
+        make_frame("draft.closed", **draft_closed_wire(draft, by, sent=sent)),
+    )
 
 
 def announce_control(run: Run, user: User) -> None:
@@ -249,25 +260,6 @@ def announce_control_wanted(run: Run, user: User) -> None:
     )
 
 
-def record_control(run: Run, by: UUID, user: User) -> None:
-    _record_run(run.conversation, run, "took-control" if by == user.pk else "gave-control", by)
-
-
-def _record_run(conversation: Conversation, run: Run, kind: str, user_id: UUID) -> None:
-    if conversation.temporary:
-        return
-    activity_record(
-        workspace_id=run.workspace_id,
-        user_id=user_id,
-        activity_type=kind,
-        agent_slug=run.agent_slug,
-        conversation_id=run.conversation_id,
-        open_to_all=_open_to_all(conversation),
-        at_leisure=True,
-        metadata={"agentId": run.agent_slug, "runId": str(run.pk)},
-    )
-
-
 def ended_frame(run: Run, duration_ms: int | None) -> Frame:
     """`run.ended`, to the person who asked, wherever they are in the workspace: ids and numbers, no words."""
     return make_frame(
@@ -278,50 +270,6 @@ def ended_frame(run: Run, duration_ms: int | None) -> Frame:
         agentId=run.agent_slug,
         status=run.status,
         durationMs=duration_ms,
-    )
-
-
-def record_asked(run: Run, conversation: Conversation) -> None:
-    """Inside the transaction that starts it. A temporary chat leaves no trace in the feed."""
-    if conversation.temporary:
-        return
-    activity_record(
-        workspace_id=run.workspace_id,
-        user=run.requested_by,
-        activity_type="asked",
-        agent_slug=run.agent_slug,
-        conversation_id=run.conversation_id,
-        open_to_all=_open_to_all(conversation),
-        at_leisure=True,
-        metadata={"agentId": run.agent_slug, "runId": str(run.pk)},
-    )
-
-
-def _open_to_all(conversation: Conversation) -> bool:
-    return conversation.visibility == Conversation.Visibility.WORKSPACE and conversation.deleted_at is None
-
-
-def record_finished(run: Run, conversation: Conversation) -> None:
-    """Inside the transaction that ends it."""
-    if conversation.temporary:
-        return
-    wire = run_wire(run)
-    kind = {"complete": "answered", "cancelled": "stopped", "failed": "failed"}[run.status]
-    activity_record(
-        workspace_id=run.workspace_id,
-        user_id=run.cancelled_by_id if run.status == "cancelled" else None,
-        activity_type=kind,
-        agent_slug=run.agent_slug,
-        conversation_id=run.conversation_id,
-        open_to_all=_open_to_all(conversation),
-        at_leisure=True,
-        metadata={
-            "agentId": run.agent_slug,
-            "runId": wire["runId"],
-            "cost": wire["cost"]["total"],
-            "tokens": wire["tokenUsage"]["total"],
-            "durationMs": wire["durationMs"],
-        },
     )
 
 

@@ -30,6 +30,8 @@ def fold(log: Iterable[Numbered]) -> list[Part]:
     """Text, reasoning and tool calls in the order in which they began."""
     parts: list[Part] = []
     calls: dict[str, Part] = {}
+    texts: list[tuple[Part, list[str]]] = []
+    """Of each part of text its pieces; adding them one by one would copy all that came before each time."""
     thought_since: int | None = None
     for _, chunk in kept(log):
         last = parts[-1] if parts else None
@@ -38,7 +40,8 @@ def fold(log: Iterable[Numbered]) -> list[Part]:
                 thought_since = chunk.timestamp
                 last = {"type": "reasoning", "text": "", "durationMs": 0}
                 parts.append(last)
-            last["text"] += chunk.text
+                texts.append((last, []))
+            texts[-1][1].append(chunk.text)
             last["durationMs"] = chunk.timestamp - (thought_since or chunk.timestamp)
             continue
         if thought_since is not None and last is not None and last["type"] == "reasoning":
@@ -49,7 +52,8 @@ def fold(log: Iterable[Numbered]) -> list[Part]:
             if last is None or last["type"] != "text" or last.get("section") != section:
                 last = {"type": "text", "text": ""} | ({"section": section} if section is not None else {})
                 parts.append(last)
-            last["text"] += chunk.text
+                texts.append((last, []))
+            texts[-1][1].append(chunk.text)
         elif isinstance(chunk, ToolCallChunk):
             part = calls.get(chunk.tool_id)
             if part is None:
@@ -57,6 +61,8 @@ def fold(log: Iterable[Numbered]) -> list[Part]:
                 parts.append(part)
             part.clear()
             part.update({"type": "tool_call", **chunk.data})
+    for part, pieces in texts:
+        part["text"] = "".join(pieces)
     return parts
 
 

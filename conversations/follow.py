@@ -2,16 +2,19 @@
 
 Join the room, read the log after seq N, then take what the room brings; at any gap
 read the log again. The log is asked every few seconds anyway, so that a lost
-doorbell costs seconds and never the stream.
+doorbell costs seconds and never the stream. While the database is away a reader waits.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import ParamSpec, TypeVar
 from uuid import UUID
 
 import orjson
+from django.db import InterfaceError, OperationalError
 
 from realtime.frames import Frame
 from realtime.hub import hub
@@ -23,7 +26,13 @@ from .engine.writer import Row, frame_of
 from .log import ROWS, pieces_after, read_log, read_rows
 from .models import Run
 
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
 LOOK_SECONDS = 3.0
+FAULT_SECONDS = 0.5
 TERMINAL_STATUSES = ("complete", "cancelled", "failed")
 
 
@@ -50,17 +59,17 @@ async def follow(run_id: UUID, after: int = 0) -> AsyncIterator[tuple[int, str]]
 
     A run that does not exist gives nothing. Rights are the caller's business.
     """
-    conversation_id = await in_database(_conversation_of, run_id)
+    conversation_id = await _patiently(_conversation_of, run_id)
     if conversation_id is None:
         return
     bell = _Bell(str(run_id))
-    room = conversation_room(conversation_id)
-    hub().join(room, bell)
+    room, here = conversation_room(conversation_id), hub()
+    here.join(room, bell)
     silent = False
     try:
         while True:
             bell.rung.clear()
-            rows = await in_database(read_rows, run_id, after)
+            rows = await _patiently(read_rows, run_id, after)
             if rows and silent and not bell.rung.is_set():
                 FOUND_BY_LOOK.inc()
             silent = False
@@ -71,7 +80,7 @@ async def follow(run_id: UUID, after: int = 0) -> AsyncIterator[tuple[int, str]]
                     return
             if len(rows) == ROWS:
                 continue
-            if not rows and await in_database(_over, run_id, after):
+            if not rows and await _patiently(_over, run_id, after):
                 return
             try:
                 async with asyncio.timeout(LOOK_SECONDS):
@@ -79,7 +88,18 @@ async def follow(run_id: UUID, after: int = 0) -> AsyncIterator[tuple[int, str]]
             except TimeoutError:
                 silent = True
     finally:
-        hub().leave(room, bell)
+        # Not `hub()`: whoever left is heard of late, and would make a new one at shutdown.
+        here.leave(room, bell)
+
+
+async def _patiently(read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """A reader that has begun to answer cannot say that the database is away: it asks until it is back."""
+    while True:
+        try:
+            return await in_database(read, *args, **kwargs)
+        except (OperationalError, InterfaceError) as fault:
+            log.warning("following a run: the database is away (%s), trying again", type(fault).__name__)
+            await asyncio.sleep(FAULT_SECONDS)
 
 
 async def read_frames(run_id: str, after: int, limit: int) -> list[Frame]:

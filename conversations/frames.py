@@ -6,23 +6,25 @@ the socket hears the next frame at once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
-from django.conf import settings
 from pydantic import Field
 
+from billing.plans import run_counted
 from realtime.consumer import NexusConsumer
 from realtime.frames import client_frame
-from realtime.presence import presence_in_conversation
+from realtime.presence import presence_in_conversation, waiting_agents
 from realtime.rooms import conversation_room
 from realtime.wire import Wire
+from workspaces.access import Actor
 
-from .access import access_conversation, access_run, as_uuid
+from .access import access_conversation, access_message, access_run, as_uuid
 from .database import in_database
 from .events import message_frame
 from .models import Run
-from .schemas import DecisionBody
+from .request_schemas import DecisionBody
 from .services.control import control_grant, control_request, control_take
 from .services.deciding import tool_decide
 from .services.marks import mark_read
@@ -104,19 +106,21 @@ async def subscribe(socket: NexusConsumer, frame: Subscribe) -> dict[str, Any]:
     conversation_id = as_uuid(frame.conversation_id)
     await in_database(access_conversation, socket.actor, conversation_id)
     room = conversation_room(conversation_id)
-    socket.join(room)
-    await socket.joined(room)
+    await socket.join_and_hear(room)
     state = await in_database(snapshot, socket.actor, conversation_id)
     live = [run for run in state["runs"] if run["status"] in Run.UNFINISHED]
     # Runs the client knew as live may have ended since: it still misses their last chunks.
     known = [run["id"] for run in state["runs"] if run["id"] in frame.after and run not in live]
     for run_id in [*known, *(run["id"] for run in live)]:
         socket.follow_after_answer(run_id, max(frame.after.get(run_id, 0), 0))
+    workspace_id = socket.actor.workspace_id
+    waits = any(run["status"] == Run.Status.WAITING for run in live)
+    waiting = await in_database(waiting_agents, workspace_id, conversation_id) if waits else ()
     return {
         "type": "subscribed",
         "conversationId": str(conversation_id),
         **state,
-        "presence": presence_in_conversation(socket.actor.workspace_id, conversation_id),
+        "presence": presence_in_conversation(workspace_id, conversation_id, waiting=waiting),
     }
 
 
@@ -141,11 +145,22 @@ async def start(socket: NexusConsumer, frame: RunStart) -> dict[str, Any]:
     """The sender watches its conversation like everyone else, from before the run can begin."""
     parent = frame.parent_message_id if "parent_message_id" in frame.model_fields_set else UNSET
     new_id = uuid4()
-    room = await _room_to_watch(socket, frame, new_id)
+    if frame.conversation_id is not None:
+        conversation_id = as_uuid(frame.conversation_id)
+        if not socket.is_in(conversation_room(conversation_id)):
+            await in_database(access_conversation, socket.actor, conversation_id)
+    elif frame.regenerate_message_id is not None:
+        answer = await in_database(access_message, socket.actor, frame.regenerate_message_id, write=True)
+        conversation_id = answer.conversation_id
+    else:
+        conversation_id = new_id
+        # Whoever looks whether it may be read finds nothing before the commit.
+        socket.room_to_be = conversation_room(new_id)
     try:
-        started = await in_database(
+        begun = await _begin(
+            socket,
+            conversation_id,
             run_start,
-            actor=socket.actor,
             agent_id=frame.agent_id,
             input_=frame.input,
             conversation_id=frame.conversation_id,
@@ -158,52 +173,53 @@ async def start(socket: NexusConsumer, frame: RunStart) -> dict[str, Any]:
             temporary=frame.temporary,
             new_conversation_id=new_id,
         )
-    except BaseException:
-        if room is not None:
-            socket.leave(room)
-        raise
     finally:
         socket.room_to_be = None
-    where = conversation_room(started.conversation.pk)
-    if (
-        room is not None and room != where
-    ):  # this clientId was seen before: the run is in another conversation
-        socket.leave(room)
-    late = not socket.is_in(where)
-    if late:
-        socket.join(where)
-        socket.receive(where, [message_frame(started.message)])
-    if late or (room is not None and settings.NEXUS_REDIS_URL):
-        # Who was in the room first misses nothing, but another process's frames may come before this
-        # one hears of them.
-        socket.follow_after_answer(str(started.run.pk), 0)
+    return {"type": "run.accepted", **begun}
+
+
+async def _begin(
+    socket: NexusConsumer, where: UUID, begin: Callable[..., Started], *, client_id: str, **asked: Any
+) -> dict[str, Any]:
+    """Begins a run there; the socket is in the room before it, so that it misses nothing of it."""
+    room = conversation_room(where)
+    joins = not socket.is_in(room)
+    if joins:
+        await socket.join_and_hear(room)
+    try:
+        started = await in_database(_counted, begin, actor=socket.actor, client_id=client_id, **asked)
+    except BaseException:
+        if joins:
+            socket.leave(room)
+        raise
+    run = started.run
+    there = conversation_room(started.conversation.pk)
+    if there != room:  # This clientId was seen before: the run is in another conversation.
+        if joins:
+            socket.leave(room)
+        joins = not socket.is_in(there)
+        if joins:
+            await socket.join_and_hear(there)
+            await in_database(run.refresh_from_db, fields=["status"])
+    if started.created:
+        socket.gates.expect(str(run.pk))
+    elif joins:
+        socket.receive(there, [message_frame(started.message)])
+        socket.follow_after_answer(str(run.pk), 0)
     return {
-        "type": "run.accepted",
-        "clientId": frame.client_id,
-        "runId": str(started.run.pk),
+        "clientId": client_id or None,
+        "runId": str(run.pk),
         "conversationId": str(started.conversation.pk),
         "messageId": str(started.message.pk),
-        "answerId": str(started.run.answer_id),
-        "status": started.run.status,
+        "answerId": str(run.answer_id),
+        "status": run.status,
     }
 
 
-async def _room_to_watch(socket: NexusConsumer, frame: RunStart, new_id: UUID) -> str | None:
-    """Joins the room of the conversation-to-be and names it; None where the socket is in it already."""
-    if frame.conversation_id is not None:
-        conversation_id = as_uuid(frame.conversation_id)
-        if socket.is_in(conversation_room(conversation_id)):
-            return None
-        await in_database(access_conversation, socket.actor, conversation_id)
-    elif frame.regenerate_message_id is not None:
-        return None
-    else:
-        conversation_id = new_id
-    room = conversation_room(conversation_id)
-    if conversation_id == new_id:
-        socket.room_to_be = room  # whoever looks whether it may be read finds nothing before the commit
-    socket.join(room)
-    return room
+def _counted(begin: Callable[..., Started], *, actor: Actor, **asked: Any) -> Started:
+    """Begins a run, where one more may be begun."""
+    run_counted(actor)
+    return begin(actor=actor, **asked)
 
 
 @client_frame("run.cancel", RunId, writes=True)
@@ -212,48 +228,24 @@ async def cancel(socket: NexusConsumer, frame: RunId) -> dict[str, Any]:
     return {"type": "run.cancelled", "runId": str(run.pk), "status": run.status}
 
 
-def _watch(socket: NexusConsumer, started: Started) -> None:
-    """Whoever started a run sees it, also without having subscribed."""
-    room = conversation_room(started.conversation.pk)
-    if not socket.is_in(room):
-        socket.join(room)
-        socket.follow_after_answer(str(started.run.pk), 0)
-
-
 @client_frame("run.resume", RunResume, writes=True)
 async def resume(socket: NexusConsumer, frame: RunResume) -> dict[str, Any]:
     """With a `clientId` it may be sent again after a lost answer: the same run is accepted."""
-    started = await in_database(
-        run_resume, actor=socket.actor, run_id=frame.run_id, client_id=frame.client_id
+    old = await in_database(access_run, socket.actor, frame.run_id, write=True)
+    begun = await _begin(
+        socket, old.conversation_id, run_resume, run_id=frame.run_id, client_id=frame.client_id
     )
-    _watch(socket, started)
-    return {
-        "type": "run.accepted",
-        "runId": str(started.run.pk),
-        "conversationId": str(started.conversation.pk),
-        "messageId": str(started.message.pk),
-        "answerId": str(started.run.answer_id),
-        "resumedFrom": frame.run_id,
-        "status": started.run.status,
-    }
+    return {"type": "run.accepted", **begun, "resumedFrom": frame.run_id}
 
 
 @client_frame("run.continue", Continue, writes=True)
 async def go_on(socket: NexusConsumer, frame: Continue) -> dict[str, Any]:
     """A new run that goes on with an answer which its longest length cut off."""
-    started = await in_database(
-        run_continue, actor=socket.actor, message_id=frame.message_id, client_id=frame.client_id
+    cut = await in_database(access_message, socket.actor, frame.message_id, write=True)
+    begun = await _begin(
+        socket, cut.conversation_id, run_continue, message_id=frame.message_id, client_id=frame.client_id
     )
-    _watch(socket, started)
-    return {
-        "type": "run.accepted",
-        "clientId": frame.client_id or None,
-        "runId": str(started.run.pk),
-        "conversationId": str(started.conversation.pk),
-        "messageId": str(started.message.pk),
-        "answerId": str(started.run.answer_id),
-        "status": started.run.status,
-    }
+    return {"type": "run.accepted", **begun}
 
 
 @client_frame("run.steer", RunSteer, writes=True)

@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -19,7 +19,7 @@ from django.db import connection
 
 from nexus_core.messages import ImagePart, Part, TextPart, ToolCallPart, ToolResultPart
 from nexus_core.messages import Message as ModelMessage
-from workspaces.statements import as_id, from_id
+from workspaces.statements import as_id
 
 from .branches import Node, shown_line
 from .models import Message, Upload
@@ -34,10 +34,11 @@ DEFAULT_WINDOW = 128_000
 
 @dataclass(slots=True)
 class Turn:
-    """What history needs of a message; its parts are parsed when they are looked at."""
+    """What history needs of a message; its ids are as the database gives them, its parts are parsed when they are
+    looked at."""
 
-    id: UUID
-    parent_id: UUID | None
+    id: Any
+    parent_id: Any
     number: int
     role: str
     superseded: bool
@@ -53,8 +54,8 @@ def branch_to(message: Message) -> list[Turn]:
     """What a reader of this message sees above it, and the message: the shown line (`branches.py`), without
     what stands before the last /clear; of a very long conversation only the last `MOST_TURNS`. One query."""
     asked = Turn(
-        message.pk,
-        message.parent_id,
+        as_id(message.pk),
+        as_id(message.parent_id),
         message.number,
         message.role,
         message.superseded,
@@ -63,7 +64,28 @@ def branch_to(message: Message) -> list[Turn]:
     )
     if message.parent_id is None:
         return [asked]
-    everything = {turn.id: turn for turn in _turns_of(message.conversation_id)}
+    turns = _turns_of(message.conversation_id)
+    line = turns if _straight(turns, asked) else _shown(turns, asked)
+    clears = next((turn for turn in reversed(line[:-1]) if turn.clears_history), None)
+    if clears is None:
+        return line
+    # The /clear itself and its own answer are not for the model.
+    later = line[line.index(clears) + 1 :]
+    return [turn for turn in later if turn.role == Message.Role.USER or turn.parent_id != clears.id]
+
+
+def _straight(turns: Sequence[Turn], asked: Turn) -> bool:
+    """Whether each message hangs below the one before it, as in most conversations: then all of them are the line."""
+    above: Any = None
+    for turn in turns:
+        if turn.parent_id != above or turn.superseded:
+            return False
+        above = turn.id
+    return bool(above == asked.id)
+
+
+def _shown(turns: Sequence[Turn], asked: Turn) -> list[Turn]:
+    everything = {turn.id: turn for turn in turns}
     everything[asked.id] = asked
     # What is asked is on its own line, also where it was withdrawn meanwhile.
     nodes = (
@@ -75,29 +97,19 @@ def branch_to(message: Message) -> list[Turn]:
         line.append(everything[node.id])
         if node.id == asked.id:
             break
-    clears = next((turn for turn in reversed(line[:-1]) if turn.clears_history), None)
-    if clears is None:
-        return line
-    # The /clear itself and its own answer are not for the model.
-    later = line[line.index(clears) + 1 :]
-    return [turn for turn in later if turn.role == Message.Role.USER or turn.parent_id != clears.id]
+    return line
 
 
 def _turns_of(conversation_id: UUID) -> list[Turn]:
-    """Without building a model per message: a long conversation has hundreds, and each start reads them."""
+    """Oldest first. Without building a model per message: a long conversation has hundreds, and each start reads
+    them."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT id, parent_id, number, role, superseded, clears_history, parts "  # noqa: S608
             f"FROM {Message._meta.db_table} WHERE conversation_id = %s ORDER BY number DESC LIMIT {MOST_TURNS}",
             [as_id(conversation_id)],
         )
-        rows = cursor.fetchall()
-    return [
-        Turn(
-            cast(UUID, from_id(id_)), from_id(parent_id), number, role, bool(superseded), bool(clears), parts
-        )
-        for id_, parent_id, number, role, superseded, clears, parts in rows
-    ]
+        return [Turn(*row) for row in reversed(cursor.fetchall())]
 
 
 def model_messages(

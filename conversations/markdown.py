@@ -22,7 +22,8 @@ TAGS = {
     "nexus-code-block", "nexus-image", "nexus-math", "ol", "p", "pre", "span", "strong", "sub", "sup", "table",
     "tbody", "td", "th", "thead", "tr", "ul",
 }  # fmt: skip
-ATTRIBUTES = {
+ATTRIBUTES: dict[str, set[str]] = {
+    "*": set(),  # not left out: then the library lets `lang` and `title` stand everywhere
     "a": {"href", "title"},
     "code": {"class"},
     "div": {"class", "tabindex"},

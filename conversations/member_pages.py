@@ -12,6 +12,7 @@ from workspaces.members import may_manage, roles_to_give
 from workspaces.models import Role
 from workspaces.pages import LINK
 from workspaces.selectors import members_of_workspace
+from workspaces.two_step import with_second_step
 
 from .pages import page, shell
 
@@ -29,12 +30,16 @@ def members(request: HttpRequest, actor: Actor) -> HttpResponse:
     said = list(messages.get_messages(request))
     rows = members_of_workspace(actor)
     owners = [row for row in rows if row.role == Role.OWNER and row.user.is_active]
+    asked = actor.is_admin and actor.workspace.require_two_step
+    secured = with_second_step([row.user_id for row in rows] if asked else [actor.user_id])
     context |= {
+        "has_second_step": actor.user_id in secured,
         "rows": [
             {
                 "member": row,
                 "is_me": row.user_id == actor.user_id,
                 "may_manage": may_manage(actor, row),
+                "no_second_step": asked and row.user_id not in secured,
                 "is_last_owner": owners == [row],
             }
             for row in sorted(rows, key=lambda row: row.user.display_name.lower())

@@ -338,6 +338,9 @@ class Run(models.Model):
                 condition=Q(epoch__gt=1) | Q(resumed_from__isnull=False),
                 name="run_recovered",
             ),
+            models.Index(
+                fields=["workspace"], condition=Q(waiting_since__isnull=False), name="run_waiting_for_people"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -466,5 +469,6 @@ from .approval_models import Approval as Approval  # noqa: E402
 from .approval_models import ApprovalVote as ApprovalVote  # noqa: E402
 from .approval_models import StandingApproval as StandingApproval  # noqa: E402
 from .approval_models import Steering as Steering  # noqa: E402
+from .draft_models import Draft as Draft  # noqa: E402
 from .sharing_models import ConversationImport as ConversationImport  # noqa: E402  (Django looks for models here)
 from .sharing_models import ShareLink as ShareLink  # noqa: E402

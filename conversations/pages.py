@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
@@ -25,7 +25,9 @@ from workspaces.auth import page_actor
 from workspaces.models import User
 from workspaces.selectors import provider_keys_of, tokens_of, workspaces_of
 from workspaces.tenancy import may_create_workspaces
+from workspaces.two_step import TwoStepRequired
 
+from .approvals import standing_of
 from .models import Conversation
 from .search import search_messages
 from .selectors import conversation_annotated_wire, conversation_counts, conversations_of
@@ -49,6 +51,8 @@ def page(view: Callable[..., HttpResponse]) -> Page:
     def wrapped(request: HttpRequest, **kwargs: Any) -> HttpResponse:
         try:
             actor = page_actor(request)
+        except TwoStepRequired:
+            return redirect("two-step")
         except Forbidden:
             return render(request, "no_workspace.html", status=403)
         except NotFound:
@@ -269,6 +273,14 @@ def settings_page(request: HttpRequest, actor: Actor) -> HttpResponse:
         "tokens": tokens_of(actor),
         "keys": provider_keys_of(actor),
         "links": links_of_person(actor),
+        "standing": [
+            row
+            | {
+                "agent": context["agents_by_id"].get(row["agentId"]),
+                "at": datetime.fromisoformat(row["createdAt"]),
+            }
+            for row in standing_of(actor)
+        ],
         "providers": sorted(
             {agent["provider"] for agent in context["agents"]} - {"local", "scripted", "ollama"}
         ),

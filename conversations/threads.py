@@ -21,6 +21,7 @@ from workspaces.access import Actor
 from .access import access_conversation, as_uuid, readable
 from .approvals import approvals_of_runs, steerings_of
 from .branches import Node, Window, shown_line, window
+from .drafts import draft_of
 from .models import Conversation, Message, MessageFeedback, Run
 from .selectors import (
     annotated,
@@ -57,7 +58,7 @@ def snapshot(actor: Actor, conversation_id: UUID | str, *, before: UUID | str | 
     `earlier` is `{before, count}` where there is more above, else null. Raises NotFound.
     """
     conversation = access_conversation(actor, conversation_id)
-    row = annotated(actor).get(pk=conversation.pk)
+    row = annotated(actor).select_related("draft__opened_by").get(pk=conversation.pk)
     return {
         "conversation": conversation_annotated_wire(row)
         | {"forkedFrom": origin_of(actor, conversation)}
@@ -65,6 +66,7 @@ def snapshot(actor: Actor, conversation_id: UUID | str, *, before: UUID | str | 
         **thread_part(actor, conversation, before=before),
         "totals": totals_of(conversation.pk),
         "members": members_of(actor, conversation),
+        "draft": draft_of(row),
     }
 
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from billing.selectors import usage_grouped, usage_totals
+from billing.usage import usage_sums
 from nexus_core.context import ExecutionContext
 from nexus_core.tools import tool
-from nexus_core.usage import Usage
 from workspaces.access import Actor
 
 from . import slash
@@ -28,7 +27,6 @@ from .services.tasks import task_create
 from .wire import task_wire
 
 MOST_HITS = 50
-NO_USAGE: dict[str, Any] = {"requests": 0, "tokenUsage": Usage().to_wire(), "cost": "0", "unpriced": 0}
 
 
 def _actor(context: ExecutionContext) -> Actor:
@@ -66,12 +64,8 @@ async def get_token_usage(
 
 
 def _token_usage(actor: Actor, time_range: TimeRange, session_id: str | None) -> dict[str, Any]:
-    if session_id is None:
-        line = usage_totals(actor, time_range)
-    else:
-        wanted = str(access_conversation(actor, session_id).pk)
-        lines = usage_grouped(actor, time_range, "conversation")
-        line = next((line for line in lines if line["key"] == wanted), NO_USAGE)
+    session = None if session_id is None else access_conversation(actor, session_id).pk
+    line = usage_sums(actor, time_range, session)
     return {
         "timeRange": time_range,
         "sessionId": session_id,

@@ -110,6 +110,7 @@ def run_wire(run: Run, *, attempts: Iterable[Wire] | None = None) -> Wire:
         "requestedBy": str(run.requested_by_id) if run.requested_by_id else None,
         "resumedFrom": str(run.resumed_from_id) if run.resumed_from_id else None,
         "superseded": run.superseded,
+        "cancelledBy": str(run.cancelled_by_id) if run.cancelled_by_id else None,
         "controlledBy": str(run.controlled_by_id) if run.controlled_by_id else None,
         "controlFence": run.control_fence,
         "epoch": run.epoch,

@@ -35,7 +35,7 @@ SERVER_FRAMES = {
     "chunk": "one chunk of a run: `runId`, `conversationId`, `seq`, `chunk`. The sender gets it like everyone else",
     "subscribed": (
         "answer to `subscribe`: the conversation as it stands (`conversation`, `messages`, `runs`, `members`, `presence`); "
-        "of a long one the newest part: `earlier {before, count}` leads to `GET …/thread?before=`, `totals` counts all its runs; "
+        "`draft` is what is being written together there, or null; of a long one the newest part: `earlier {before, count}` leads to `GET …/thread?before=`, `totals` counts all its runs; "
         "then the missing chunks of its runs, then what is new"
     ),
     "unsubscribed": "answer to `unsubscribe`; unasked where the conversation was closed to this person",
@@ -65,6 +65,20 @@ SERVER_FRAMES = {
     "run.control": "answer to `control.take` and `control.grant`, and to those subscribed: who controls the run now "
     "(`controlledBy {id, name}`) and the fencing token `controlFence`",
     "run.control_wanted": "answer to `control.request`, and to those subscribed: `by {id, name}` asks for control of `runId`",
+    "draft.opened": (
+        "answer to `draft.open`, and to those subscribed when a draft begins: `conversationId`, "
+        "`draft {id, text, version, openedBy}`"
+    ),
+    "draft.read": "answer to `draft.read`: `conversationId`, `draft` as above, or null",
+    "draft.edited": "answer to `draft.edit`: `draftId`, `version` that the edit made",
+    "draft.changed": (
+        "a splice was taken, in the order of `version`: `conversationId`, `draftId`, `version`, `at`, `removed`, `inserted`, "
+        "`userId`, `clientId` of the edit; to those subscribed, the author too"
+    ),
+    "draft.closed": (
+        "answer to `draft.close`, and to those subscribed: `conversationId`, `draftId`, `by {id, name}`, and `sent`: "
+        "it comes as their message, else it was thrown away"
+    ),
     "conversation.updated": "title, status or counts changed: `conversation`; to everyone in whose list it stands",
     "conversation.access": (
         "what one may do in a conversation changed: `conversationId`, `right` (`write`, `view`, or null: it is closed to you "
@@ -77,10 +91,16 @@ SERVER_FRAMES = {
         "a run of one's own came to its end: `runId`, `conversationId`, `workspaceId`, `agentId`, `status`, `durationMs`; "
         "to the person who asked, wherever they are in the workspace"
     ),
+    "members.changed": "somebody became a member, has another role, or (`role` null) is a member no more: `userId`, `role`; to the workspace",
     "presence.changed": "who is here: `users`, the whole list, at most one a second; to the workspace",
     "cursor.moved": "`userId`, `name`, `typing`, `cursor`, `selection`; to those subscribed, some a second at most",
     "activity.recorded": "what happened: `id`, `activityType`, `userId`, `metadata`, `createdAt`; to the workspace",
     "usage.updated": "numbers of a finished run: `runId`, `agentId`, `userId`, `tokenUsage`, `cost`; to the workspace",
+    "budget.warning": (
+        "a percentage of a budget's period was reached, once each: `budgetId`, `name`, `scope`, `period`, `periodKey`, `percent`, "
+        "`spent`, `reserved`, `limit`, `hard`; to the workspace"
+    ),
+    "resync": "frames may not have arrived, for a break between the servers: `subscribe` again to what is shown, read lists again; chunks follow by themselves",
     "pong": "answer to `ping`",
     "error": "a frame that was refused: its `id`, `code`, `message`. The socket stays open",
 }

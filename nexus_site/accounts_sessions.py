@@ -13,12 +13,15 @@ from allauth.usersessions.models import UserSession
 from allauth.usersessions.views import ListUserSessionsView
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.models import Session
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
+from workspaces.audit import record_of_person
 from workspaces.models import User
 
 
+@transaction.atomic
 def sessions_end_elsewhere(*, user: User, current: str) -> int:
     """Ends every session of the user but the one with the key `current`. Returns how many."""
     stored = Session.objects.filter(expire_date__gt=timezone.now()).exclude(session_key=current)
@@ -28,6 +31,7 @@ def sessions_end_elsewhere(*, user: User, current: str) -> int:
     for start in range(0, len(theirs), 500):
         Session.objects.filter(session_key__in=theirs[start : start + 500]).delete()
     UserSession.objects.filter(user=user).exclude(session_key=current).delete()
+    record_of_person("sessions_ended", user.pk, metadata={"sessions": len(theirs)})
     return len(theirs)
 
 

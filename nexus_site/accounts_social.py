@@ -23,6 +23,7 @@ from requests import RequestException
 
 from workspaces.invited import invitation_enter_new
 
+from .accounts_nonce import check_nonce
 from .login_providers import OIDC
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
         """What the provider tells about a person must be about the one it vouched for (OpenID Connect Core 5.3.2)."""
+        check_nonce(sociallogin)
         told = sociallogin.account.extra_data
         vouched, about = told.get("id_token"), told.get("userinfo")
         if vouched and about and vouched.get("sub") != about.get("sub"):

@@ -33,7 +33,7 @@ add_error_handlers(api)
 # A guard looks at the ids of the path and at who may write, before the body is looked at.
 api.add_router("", conversations.api.router, auth=[Door(conversations.api.guard)])
 api.add_router("", agents.api.router, auth=[Door(agents.api.guard)])
-api.add_router("", billing.api.router)
+api.add_router("", billing.api.router, auth=[Door(billing.api.guard)])
 api.add_router("", realtime.api.router)
 api.add_router("", workspaces.audit.api.router)
 api.add_router("", workspaces.api.router, auth=[Door(workspaces.api.guard)])

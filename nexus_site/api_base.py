@@ -16,6 +16,7 @@ from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 from ninja.parser import Parser
 
+from billing.plans import plan_terms
 from conversations.database import in_database
 from conversations.engine.recorder import storable, storable_json
 from workspaces.access import Actor
@@ -50,7 +51,8 @@ class Door:
 
     def _enter(self, request: HttpRequest) -> Actor:
         actor = authenticate_http(request)
-        limit_hit("requests", actor.user_id)
+        most = plan_terms(actor.workspace.plan).requests_per_minute
+        limit_hit("requests", actor, per_minute=most)
         if self._guard is not None:
             self._guard(request, actor)
         return actor

@@ -71,6 +71,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 def _under_daphne() -> None:
     """Has the engine started when Daphne's reactor runs, and drained before it stops."""
+    from daphne.http_protocol import WebRequest
     from daphne.server import Server
     from twisted.internet import reactor as installed
 
@@ -86,6 +87,17 @@ def _under_daphne() -> None:
         limited(server)
 
     Server.run = run
+    refuse = WebRequest.handle_exception
+
+    def cut_or_refuse(request: Any, fault: BaseException) -> None:
+        # Behind the first byte there is no status to give any more. Daphne would try, which leaves the connection
+        # open for ever and ends the job that looks after all the others.
+        if request._response_started:
+            request.loseConnection()
+        else:
+            refuse(request, fault)
+
+    WebRequest.handle_exception = cut_or_refuse
     from twisted.internet.defer import Deferred
 
     def start() -> None:

@@ -52,6 +52,7 @@ class Config:
     lease_seconds: float
     outbox_bytes: int
     frame_bytes: int
+    limits_factor: int
     upload_bytes: int
     worker_concurrency: int
     title_agent: str
@@ -140,6 +141,13 @@ def _one_of(env: environ.Env, name: str, choices: tuple[str, ...]) -> str:
     return value
 
 
+def _positive(env: environ.Env, name: str, *, default: int) -> int:
+    value: int = env.int(name, default=default)
+    if value < 1:
+        raise ImproperlyConfigured(f"{name}: a whole number from 1, not {value}.")
+    return value
+
+
 def load() -> Config:
     """Reads `.env` (if there is one; the environment wins) and the environment."""
     env = environ.Env()
@@ -189,6 +197,7 @@ def load() -> Config:
         lease_seconds=env.float("NEXUS_LEASE_SECONDS", default=15.0),
         outbox_bytes=env.int("NEXUS_OUTBOX_BYTES", default=1024 * 1024),
         frame_bytes=env.int("NEXUS_FRAME_BYTES", default=1024 * 1024),
+        limits_factor=_positive(env, "NEXUS_LIMITS_FACTOR", default=1),
         upload_bytes=env.int("NEXUS_UPLOAD_BYTES", default=10 * 1024 * 1024),
         worker_concurrency=env.int("NEXUS_WORKER_CONCURRENCY", default=500),
         title_agent=env.str("NEXUS_TITLE_AGENT", default=""),

@@ -14,6 +14,14 @@ from django.core.exceptions import ImproperlyConfigured
 
 OIDC = "openid_connect"
 OIDC_ID = "sso"
+OPENID: dict[str, dict[str, Any]] = {
+    OIDC: {"provider_class": "nexus_site.accounts_nonce.OpenIDConnectWithNonce"},
+    "google": {
+        "provider_class": "nexus_site.accounts_nonce.GoogleWithNonce",
+        "SCOPE": ["openid", "profile", "email"],
+    },
+}
+"""Who speaks OpenID Connect is asked with a nonce, for a token that repeats it."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -41,7 +49,10 @@ def read_providers(env: environ.Env) -> tuple[LoginProvider, ...]:
 
 def allauth_settings(providers: tuple[LoginProvider, ...]) -> dict[str, Any]:
     """`SOCIALACCOUNT_PROVIDERS`. Every login proves with PKCE that the code was issued to this browser."""
-    return {one.provider: {"OAUTH_PKCE_ENABLED": True, "APPS": [_app(one)]} for one in providers}
+    return {
+        one.provider: {"OAUTH_PKCE_ENABLED": True, "APPS": [_app(one)], **OPENID.get(one.provider, {})}
+        for one in providers
+    }
 
 
 def _app(one: LoginProvider) -> dict[str, Any]:

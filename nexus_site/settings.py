@@ -25,6 +25,7 @@ NEXUS_COALESCE_MS = CONFIG.coalesce_ms
 NEXUS_LEASE_SECONDS = CONFIG.lease_seconds
 NEXUS_OUTBOX_BYTES = CONFIG.outbox_bytes
 NEXUS_FRAME_BYTES = CONFIG.frame_bytes
+NEXUS_LIMITS_FACTOR = CONFIG.limits_factor
 NEXUS_UPLOAD_BYTES = CONFIG.upload_bytes
 NEXUS_WORKER_CONCURRENCY = CONFIG.worker_concurrency
 NEXUS_TITLE_AGENT = CONFIG.title_agent
@@ -120,8 +121,11 @@ if _db["ENGINE"].endswith("sqlite3"):
     _db["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
+        # A run writes some eighty pages, many of them again and again: with SQLite's own 1,000 pages every twelfth
+        # one stopped all writers for copying and fsync. 4,000 are 16 MB of log.
         "init_command": (
             f"PRAGMA journal_mode=WAL;PRAGMA synchronous={CONFIG.sqlite_synchronous};PRAGMA foreign_keys=ON;"
+            "PRAGMA wal_autocheckpoint=4000;"
         ),
     }
     # A file, because the shared in-memory database has no WAL and locks the writer's thread out.
@@ -145,7 +149,10 @@ if CONFIG.redis_url:
         }
     }
     CACHES: dict[str, dict[str, Any]] = {
-        "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": CONFIG.redis_url}
+        "default": {
+            "BACKEND": "nexus_site.cache.RedisOrMemoryCache",
+            "LOCATION": CONFIG.redis_url,
+        }
     }
 else:
     CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}

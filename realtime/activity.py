@@ -6,10 +6,7 @@ read a conversation, they see that something happened, not where.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -20,6 +17,7 @@ from pydantic import Field
 
 from nexus_core.jsonsafe import json_safe
 from workspaces.access import READ_ONLY_SCOPE, Actor, Forbidden, Invalid
+from workspaces.cursors import cursor_of, place_of
 from workspaces.database import in_database
 from workspaces.models import User
 from workspaces.statements import Table
@@ -128,31 +126,14 @@ def activities_page(
         .order_by("-created_at", "-id")
     )
     if cursor:
-        at, last_id = _from_cursor(cursor)
+        at, last_id = place_of(cursor, UUID)
         rows = rows.filter(Q(created_at__lt=at) | Q(created_at=at, id__lt=last_id))
     page = list(rows[: limit + 1])
     more, page = len(page) > limit, page[:limit]
     ids = {a.conversation_id for a in page if a.conversation_id is not None}
     readable = visibility.readable(actor, ids)
     items = [activity_wire(a, a.conversation_id in readable) for a in page]
-    return items, _cursor(page[-1]) if more else None
-
-
-def _cursor(activity: Activity) -> str:
-    text = f"{activity.created_at.isoformat()}|{activity.pk}"
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def _from_cursor(cursor: str) -> tuple[datetime, UUID]:
-    try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        at, _, last_id = text.partition("|")
-        when = datetime.fromisoformat(at)
-        if when.tzinfo is None:
-            raise ValueError("no time zone")
-        return when, UUID(last_id)
-    except (ValueError, binascii.Error, UnicodeError):
-        raise Invalid("This cursor is not one of ours.") from None
+    return items, cursor_of(page[-1].created_at, page[-1].pk) if more else None
 
 
 # --- frames ---

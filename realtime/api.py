@@ -5,22 +5,18 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import orjson
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from ninja import Router
 from pydantic import Field
 
-from workspaces.access import Actor
 from workspaces.database import in_database
+from workspaces.request import ApiRequest
 
 from . import schemas
 from .activity import MOST_LISTED, activities_page
 from .presence import list_presence
 
 router = Router(tags=["Workspace"])
-
-
-class ApiRequest(HttpRequest):
-    auth: Actor
 
 
 @router.get("/presence", response=schemas.HereList, summary="Who is here")

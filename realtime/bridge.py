@@ -2,7 +2,8 @@
 
 `channels_redis` is not used here: its receiving task ends for good at some faults,
 and it never tells that a connection was lost and made again, which is when doorbells
-are missed. This one subscribes anew after every fault and says so (`on_back`).
+are missed. This one subscribes anew after every fault and says so (`on_back`). Who could
+not send for a while says so to the others: what they missed, they cannot know.
 
 A message is one JSON line (sender, and type, run and seq of each frame), then the
 frames' own texts, one per line: nothing is serialised twice.
@@ -30,6 +31,8 @@ from .frames import Frame
 log = logging.getLogger(__name__)
 
 CHANNEL = "nexus:room:"
+ALL = "all"
+"""No room: every process hears it. A word over it says that its sender's frames did not arrive for a while."""
 CONNECT_SECONDS = 2.0
 QUIET_SECONDS = 5.0
 """After so much silence Redis is asked for a sign of life."""
@@ -76,7 +79,8 @@ class Bridge:
 
     Args:
         deliver: gets what other processes published.
-        on_back: called when Redis is heard again after a fault: something may have been missed.
+        on_back: called when something may have been missed: Redis is heard again after a fault, or
+            another process could not send.
     """
 
     def __init__(
@@ -92,8 +96,10 @@ class Bridge:
         self._subscribed: dict[str, asyncio.Event] = {}
         self._changed = asyncio.Event()
         self._outgoing: deque[tuple[str, bytes]] = deque(maxlen=MOST_WAITING)
+        self._untold = False
         self._wake = asyncio.Event()
-        self._away = False
+        self._troubled: set[str] = set()
+        """The ways that do not work now: hearing, telling."""
         self._tasks = [
             asyncio.create_task(self._listen_forever(), name="bridge-listen"),
             asyncio.create_task(self._send_forever(), name="bridge-send"),
@@ -118,6 +124,7 @@ class Bridge:
         return True
 
     def send(self, room: str, frames: Sequence[Frame]) -> None:
+        self._untold = self._untold or len(self._outgoing) == MOST_WAITING
         self._outgoing.append((room, pack(self._process, frames)))
         self._wake.set()
 
@@ -130,21 +137,30 @@ class Bridge:
         client: Any = redis.asyncio.Redis.from_url(
             self._url, socket_timeout=CONNECT_SECONDS, socket_connect_timeout=CONNECT_SECONDS
         )
+        failed = 0
         try:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
                 batch = list(self._outgoing)
                 self._outgoing.clear()
+                untold, self._untold = self._untold, False
                 try:
                     async with client.pipeline(transaction=False) as pipe:
+                        if untold:
+                            pipe.publish(CHANNEL + ALL, pack(self._process, [Frame("", "bridge.missed")]))
                         for room, message in batch:
                             pipe.publish(CHANNEL + room, message)
                         await pipe.execute()
                 except (redis.RedisError, OSError) as fault:
-                    # Not kept: what they told stands in the log, where everybody looks again.
-                    self._tell_away(fault)
-                    await asyncio.sleep(PAUSES[0])
+                    # Not kept: what they told stands in the database, where everybody looks again.
+                    self._tell_away("telling", fault)
+                    self._untold, failed = True, failed + 1
+                    await asyncio.sleep(PAUSES[min(failed, len(PAUSES)) - 1])
+                    self._wake.set()
+                else:
+                    failed = 0
+                    self._works("telling")
         finally:
             with contextlib.suppress(Exception):
                 await client.aclose()
@@ -158,7 +174,7 @@ class Bridge:
             try:
                 await self._listen()
             except (redis.RedisError, OSError) as fault:
-                self._tell_away(fault)
+                self._tell_away("hearing", fault)
             for event in self._subscribed.values():
                 event.clear()
             tries = 0 if time.monotonic() - began > DEAD_SECONDS else tries + 1
@@ -175,7 +191,7 @@ class Bridge:
         pubsub = client.pubsub()
         keeper: asyncio.Task[None] | None = None
         try:
-            await pubsub.subscribe(CHANNEL + "all")
+            await pubsub.subscribe(CHANNEL + ALL)
             keeper = asyncio.create_task(self._keep_subscriptions(pubsub), name="bridge-subscribe")
             heard = time.monotonic()
             while True:
@@ -221,24 +237,35 @@ class Bridge:
             except (ValueError, TypeError):
                 log.warning("a message of another program came over %s", message["channel"])
                 return
-            if process != self._process:
+            if process == self._process:
+                return
+            if _room(message["channel"]) == ALL:
+                self._on_back()
+            else:
                 self._deliver(_room(message["channel"]), frames)
         elif kind == "subscribe":
             room = _room(message["channel"])
-            if room == "all":
-                if self._away:
-                    self._away = False
-                    instruments.redis_away.set(0)
-                    log.info("Redis is back")
+            if room == ALL:
+                if self._works("hearing"):
                     self._on_back()
             else:
                 self._subscribed.setdefault(room, asyncio.Event()).set()
 
-    def _tell_away(self, fault: BaseException) -> None:
-        if not self._away:
-            self._away = True
+    def _tell_away(self, way: str, fault: BaseException) -> None:
+        if not self._troubled:
             instruments.redis_away.set(1)
             log.warning("Redis is away (%s); watchers read the log until it is back", type(fault).__name__)
+        self._troubled.add(way)
+
+    def _works(self, way: str) -> bool:
+        """True where it did not before."""
+        if way not in self._troubled:
+            return False
+        self._troubled.discard(way)
+        if not self._troubled:
+            instruments.redis_away.set(0)
+            log.info("Redis is back")
+        return True
 
 
 def _room(channel: bytes | str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 import uuid
 from collections import deque
 from collections.abc import Sequence
@@ -23,33 +22,32 @@ from pydantic import ValidationError
 
 from nexus_core.errors import UNEXPECTED_MESSAGE, NexusError
 from nexus_core.tracing import span
-from workspaces.access import Actor
+from workspaces.access import Actor, TooManyRequests
 from workspaces.audit.origin import socket_came
 from workspaces.auth import authenticate_scope
 from workspaces.context import bind_actor, bind_new, bound
+from workspaces.database import in_database
+from workspaces.limits import limit_hit
 
 from . import instruments, presence
-from .frames import CLIENT_FRAMES, Frame, client_frame, make_frame
-from .gate import RunGates, register_log_reader
+from .allowance import Allowance
+from .close_codes import CLOSE_FLOOD, CLOSE_LOGIN, CLOSE_RESTART, CLOSE_SLOW, CLOSE_TOO_LARGE
+from .frames import CLIENT_FRAMES, RECHECK, Bundle, Frame, client_frame, make_frame
+from .gate import RunGates
 from .hub import hub
 from .line import Line
 from .lookout import lookout
 from .outbox import Outbox
+from .resync import start_resync
 from .rights import watch
 from .rooms import conversation_of_room, member_room, user_room, workspace_room
+from .sockets import CLOSE_SECONDS, socket_add, socket_remove
 from .wire import Wire
-
-__all__ = ["NexusConsumer", "close_sockets", "register_log_reader", "sockets"]
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 30
-FRAMES_AT_ONCE = 400
-FRAMES_PER_SECOND = 40
-CLOSE_SECONDS = 2.0
 LAST_FRAMES_SECONDS = 8.0
-RECHECK = "control.recheck"
-CLOSE_LOGIN, CLOSE_FLOOD, CLOSE_TOO_LARGE, CLOSE_SLOW, CLOSE_RESTART = 4401, 4429, 4009, 4008, 4012
 
 
 class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no types
@@ -74,7 +72,7 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
         self._closing: int | None = None
         self._inbox: deque[str | bytes] | None = None
         self._answering: asyncio.Task[None] | None = None
-        self._allowance, self._allowance_at = float(FRAMES_AT_ONCE), time.monotonic()
+        self._allowance = Allowance()
         self._opened = False
         self.loop = asyncio.get_running_loop()
         self.closer: asyncio.Task[None] | None = None
@@ -103,6 +101,10 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
     async def _connect(self) -> bool:
         try:
             self.actor = await authenticate_scope(self.scope)
+            await in_database(limit_hit, "sockets", self.actor)  # with Redis it is a request
+        except TooManyRequests:
+            await self._turn_away(CLOSE_FLOOD)
+            return False
         except NexusError as refusal:
             log.info("socket refused: %s", refusal.code)
             await self.base_send({"type": "websocket.close", "code": CLOSE_LOGIN})
@@ -110,8 +112,7 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
         except (OperationalError, InterfaceError) as fault:
             # Not a refusal, which would send people to the login: they come back in a moment.
             log.warning("socket turned away: the database is away (%s)", type(fault).__name__)
-            await self.base_send({"type": "websocket.accept"})
-            await self.base_send({"type": "websocket.close", "code": CLOSE_RESTART})
+            await self._turn_away(CLOSE_RESTART)
             return False
         socket_came(self.scope)
         bind_actor(self.actor)
@@ -144,10 +145,16 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
         self.join(workspace_room(self.actor.workspace_id))
         self.join(member_room(self.actor.workspace_id, self.actor.user_id))
         self.join(user_room(self.actor.user_id))
-        sockets().add(self)
-        watch().add(self)
+        socket_add(self)
+        watch().needed()
+        start_resync()
         presence.socket_opened(self)
         return True
+
+    async def _turn_away(self, code: int) -> None:
+        """Accepted first: of a handshake that is refused, a browser tells no code."""
+        await self.base_send({"type": "websocket.accept"})
+        await self.base_send({"type": "websocket.close", "code": code})
 
     def _end(self) -> None:
         if not self._opened:
@@ -155,8 +162,7 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
         self._opened = False
         for room in list(self._rooms):
             self.leave(room)
-        sockets().discard(self)
-        watch().remove(self)
+        socket_remove(self)
         self.gates.close()
         self.outbox.close()
         self.line.close()
@@ -195,13 +201,18 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
             if conversation_of_room(room) is not None:
                 lookout().needed()
 
-    async def joined(self, room: str) -> None:
-        """After `join`: waits until frames of other processes arrive too. Read the state after it."""
+    async def join_and_hear(self, room: str) -> None:
+        """Joins, and waits until frames of other processes arrive too: read the state after it. With Redis away
+        the looks into the log find what does not arrive."""
+        self.join(room)
         await hub().ready(room)
 
     def leave(self, room: str) -> None:
         self._rooms.discard(room)
         hub().leave(room, self)
+
+    def rooms(self) -> list[str]:
+        return list(self._rooms)
 
     def conversations(self) -> set[uuid.UUID]:
         """Those it watches, but for one that is only about to be made."""
@@ -225,7 +236,7 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
                 self._held, self._held_bytes = [], 0
                 self.close_soon(CLOSE_SLOW)
             return
-        if len(frames) > 1 and all(frame.seq is None and frame.type != RECHECK for frame in frames):
+        if isinstance(frames, Bundle):
             self.outbox.put_all(frames)
             return
         for frame in frames:
@@ -248,7 +259,7 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
         limit = settings.NEXUS_FRAME_BYTES
         if len(raw) > limit or (isinstance(raw, str) and len(raw) * 4 > limit and len(raw.encode()) > limit):
             self.close_soon(CLOSE_TOO_LARGE)
-        elif not self._allowed():
+        elif not self._allowance.take():
             self.close_soon(CLOSE_FLOOD)
         else:
             if self._inbox is None:
@@ -288,6 +299,9 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
                 frame_id, "unknown_frame", f"There is no frame {frame['type'][:60]!r}. There are: {known}."
             )
             return
+        if frame["type"] != "ping" and not await self._allowance.count(self.actor):
+            self.close_soon(CLOSE_FLOOD)
+            return
         try:
             parsed = row.model.model_validate(frame)
         except ValidationError as fault:
@@ -301,7 +315,6 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
     async def _answer(self, handler: Any, parsed: Wire, frame_id: str | int | None) -> None:
         """Runs the handler; what the hub brings meanwhile follows its answer."""
         self._held, self._held_bytes, self._follow_after = [], 0, []
-        rooms = set(self._rooms)
         try:
             given = parsed.__dict__  # asked for a field that it has not, a model raises twice inside
             with (
@@ -314,11 +327,8 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
                 if frame_id is not None:
                     answer["id"] = frame_id
                 self.send(make_frame(type_, **answer))
-            if self._follow_after:
-                for room in [room for room in self._rooms if room not in rooms]:
-                    await self.joined(room)
-                for run_id, after in self._follow_after:
-                    self.gates.follow(run_id, after)
+            for run_id, after in self._follow_after:
+                self.gates.follow(run_id, after)
         except NexusError as refusal:
             self._refuse(frame_id, refusal.code, refusal.message)
         except (OperationalError, InterfaceError) as fault:
@@ -338,18 +348,6 @@ class NexusConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no typ
         extra = {} if frame_id is None else {"id": frame_id}
         self.send(make_frame("error", **extra, code=code, message=message))
 
-    def _allowed(self) -> bool:
-        """A bucket of frames: so many at once, then so many a second."""
-        now = time.monotonic()
-        self._allowance = min(
-            FRAMES_AT_ONCE, self._allowance + (now - self._allowance_at) * FRAMES_PER_SECOND
-        )
-        self._allowance_at = now
-        if self._allowance < 1:
-            return False
-        self._allowance -= 1
-        return True
-
 
 def explain(fault: ValidationError) -> str:
     """`agentId: Field required; input: Input should be a valid string`."""
@@ -366,22 +364,3 @@ class Ping(Wire):
 async def ping(socket: NexusConsumer, frame: Ping) -> dict[str, Any]:
     """Answered by `pong`, so that a client can tell a dead link from a quiet one."""
     return {"type": "pong"}
-
-
-_sockets: set[NexusConsumer] = set()
-instruments.sockets.set_function(lambda: len(_sockets))
-
-
-def sockets() -> set[NexusConsumer]:
-    """All open sockets of this process."""
-    return _sockets
-
-
-async def close_sockets(code: int = CLOSE_RESTART) -> None:
-    """At the end of a server process: every client is told to come back. Waits until the close frames are out."""
-    open_now = [socket for socket in _sockets if socket.loop is asyncio.get_running_loop()]
-    for socket in open_now:
-        socket.close_soon(code)
-    closers = [socket.closer for socket in open_now if socket.closer is not None]
-    if closers:
-        await asyncio.wait(closers, timeout=CLOSE_SECONDS)

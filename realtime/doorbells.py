@@ -2,7 +2,8 @@
 
 Logout, revoked tokens, removed or changed memberships, switched-off accounts: whoever
 changed them (a service, the admin, a command), the rights watch of every process with
-a socket of that person looks at once instead of at its next round.
+a socket of that person looks at once instead of at its next round. Who is a member, and as
+what, is told to the workspace by the same signals.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from workspaces.models import ApiToken, Membership, User, Workspace
 
 from .frames import make_frame
 from .publish import publish_after_commit
-from .rooms import user_room
+from .rooms import user_room, workspace_room
 
 
 def ring(user_id: UUID) -> None:
@@ -37,6 +38,21 @@ def _changed(instance: Membership | ApiToken, **_: Any) -> None:
     ring(instance.user_id)
 
 
+def _member_saved(instance: Membership, created: bool = False, update_fields: Any = None, **_: Any) -> None:
+    if created or update_fields is None or "role" in update_fields:
+        _members_changed(instance, instance.role)
+
+
+def _member_gone(instance: Membership, **_: Any) -> None:
+    _members_changed(instance, None)
+
+
+def _members_changed(member: Membership, role: str | None) -> None:
+    """Everyone in the workspace may see who is a member, and as what."""
+    frame = make_frame("members.changed", userId=str(member.user_id), role=role)
+    publish_after_commit(workspace_room(member.workspace_id), frame)
+
+
 def _person_changed(instance: User, created: bool = False, update_fields: Any = None, **_: Any) -> None:
     if not created and set(update_fields or ("is_active",)) & {"is_active", "password"}:
         ring(instance.pk)
@@ -45,8 +61,11 @@ def _person_changed(instance: User, created: bool = False, update_fields: Any = 
 def _workspace_changed(
     instance: Workspace, created: bool = False, update_fields: Any = None, **_: Any
 ) -> None:
-    """A deleted one lets nobody stay."""
-    if not created and "deleted_at" in (update_fields or ("deleted_at",)) and instance.deleted_at is not None:
+    """A deleted one lets nobody stay, one that asks for a second step not everybody."""
+    fields = update_fields or ("deleted_at", "require_two_step")
+    closed = "deleted_at" in fields and instance.deleted_at is not None
+    asks = "require_two_step" in fields and instance.require_two_step
+    if not created and (closed or asks):
         for user_id in instance.memberships.values_list("user_id", flat=True):
             ring(user_id)
 
@@ -56,5 +75,7 @@ def connect() -> None:
     for model in (Membership, ApiToken):
         post_save.connect(_changed, sender=model, dispatch_uid=f"realtime.saved.{model.__name__}")
         post_delete.connect(_changed, sender=model, dispatch_uid=f"realtime.deleted.{model.__name__}")
+    post_save.connect(_member_saved, sender=Membership, dispatch_uid="realtime.member_saved")
+    post_delete.connect(_member_gone, sender=Membership, dispatch_uid="realtime.member_gone")
     post_save.connect(_person_changed, sender=User, dispatch_uid="realtime.person")
     post_save.connect(_workspace_changed, sender=Workspace, dispatch_uid="realtime.workspace")

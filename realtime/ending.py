@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from types import FrameType
 
-from .consumer import close_sockets
+from .sockets import close_sockets
 
 _ending: asyncio.Event | None = None
 _loop: asyncio.AbstractEventLoop | None = None

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
@@ -20,6 +21,10 @@ from .wire import Wire
 if TYPE_CHECKING:
     from .consumer import NexusConsumer
 
+RECHECK = "control.recheck"
+"""Sent to nobody: each process asks at once which of a room's sockets still may be in it."""
+PIECE_BYTES = 32 * 1024
+"""As much goes to the network at once before it is asked whether it takes more."""
 TEXT_MESSAGE = 0x81
 """The first byte of a WebSocket frame: the only one of a text message."""
 
@@ -53,6 +58,31 @@ class Frame:
     def size(self) -> int:
         """Bytes it takes on its way, near enough for a cap."""
         return len(self.text)
+
+
+class Bundle(tuple[Frame, ...]):
+    """Several frames that belong together and pass no gate: a list's news. Made into few pieces once, for all who
+    get them."""
+
+    @cached_property
+    def pieces(self) -> list[tuple[bytes, tuple[Frame, ...]]]:
+        """WebSocket messages one behind the other, some `PIECE_BYTES` each, with the frames they are."""
+        out: list[tuple[bytes, tuple[Frame, ...]]] = []
+        begin = size = 0
+        for end, frame in enumerate(self, 1):
+            size += frame.size
+            if size >= PIECE_BYTES or end == len(self):
+                part = tuple(self[begin:end])
+                out.append((b"".join([one.wire for one in part]), part))
+                begin, size = end, 0
+        return out
+
+
+def bundled(frames: Sequence[Frame]) -> Sequence[Frame]:
+    """As a bundle, where they can be one."""
+    if len(frames) > 1 and all(frame.seq is None and frame.type != RECHECK for frame in frames):
+        return Bundle(frames)
+    return frames
 
 
 def make_frame(type_: str, **payload: Any) -> Frame:

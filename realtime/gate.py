@@ -62,6 +62,11 @@ class RunGates:
             old.cancel()
         self._read(run_id, after, self._waiting.pop(run_id, []))
 
+    def expect(self, run_id: str) -> None:
+        """A run that begins: where no frame of it comes, the next looks find it, also when it has ended by then."""
+        if run_id not in self._last:
+            self._note(run_id, 0)
+
     def follows(self, run_id: str) -> bool:
         return run_id in self._last
 

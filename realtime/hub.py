@@ -18,7 +18,7 @@ from typing import Protocol
 from django.conf import settings
 
 from .bridge import Bridge
-from .frames import Frame
+from .frames import Frame, bundled
 
 log = logging.getLogger(__name__)
 
@@ -58,10 +58,12 @@ class Hub:
             if self._bridge is not None:
                 self._bridge.unsubscribe(room)
 
-    async def ready(self, room: str) -> None:
-        """After `join`: waits (a second at most) until other processes' frames arrive too. Read the log after it."""
+    async def ready(self, room: str) -> bool:
+        """After `join`: waits (a second at most) until other processes' frames arrive too. Read the log after it.
+        False where they do not yet."""
         if self._bridge is not None and room in self._rooms:
-            await self._bridge.ready(room)
+            return await self._bridge.ready(room)
+        return True
 
     def members(self, room: str) -> int:
         return len(self._rooms.get(room, ()))
@@ -85,6 +87,7 @@ class Hub:
         members = self._rooms.get(room)
         if not members:
             return
+        frames = bundled(frames)
         for member in list(members):
             try:
                 member.receive(room, frames)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from websockets.protocol import OPEN
@@ -90,12 +90,12 @@ class Line:
         way.transport.write(frame.wire)
         return True
 
-    def write_all(self, frames: Sequence[Frame]) -> bool:
-        """The same for several, in one call."""
+    def write_piece(self, messages: bytes) -> bool:
+        """The same for whole WebSocket messages, one behind the other."""
         way = self._open_way()
         if way is None:
             return False
-        way.transport.writelines([frame.wire for frame in frames])
+        way.transport.write(messages)
         return True
 
     def _open_way(self) -> Straight | None:

@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from typing import Any
 
-from .frames import Frame
+from .frames import Bundle, Frame
 from .line import Line, Send
-
-PIECE_BYTES = 32 * 1024
-"""As much goes to the network at once before it is asked whether it takes more."""
 
 
 class Rest:
@@ -79,23 +76,13 @@ class Outbox:
         elif self._task is None:
             self._task = self._loop.create_task(self._run(), name="socket-outbox")
 
-    def put_all(self, frames: Sequence[Frame]) -> None:
+    def put_all(self, frames: Bundle) -> None:
         """Several that belong together, in few calls to the network: a list's news is many small frames."""
-        piece: list[Frame] = []
-        size = 0
-        for frame in frames:
-            piece.append(frame)
-            size += frame.size
-            if size >= PIECE_BYTES:
-                self._put_piece(piece)
-                piece, size = [], 0
-        self._put_piece(piece)
-
-    def _put_piece(self, frames: list[Frame]) -> None:
-        straight = self._open and self._task is None and not self._line.full
-        if not (straight and frames and self._line.write_all(frames)):
-            for frame in frames:
-                self.put(frame)
+        for piece, part in frames.pieces:
+            straight = self._open and self._task is None and not self._line.full
+            if not (straight and self._line.write_piece(piece)):
+                for frame in part:
+                    self.put(frame)
 
     def close(self) -> None:
         self._open = False

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -30,6 +31,7 @@ from .presence_news import CURSOR_SECONDS, News, board, news
 from .publish import publish
 from .rooms import conversation_room
 from .visibility import register_conversation_filter
+from .waiting import register_waiting_agents, waiting_agents, waiting_changed
 from .wire import Wire
 
 if TYPE_CHECKING:
@@ -41,8 +43,11 @@ __all__ = [
     "list_presence",
     "presence_in_conversation",
     "register_conversation_filter",
+    "register_waiting_agents",
     "socket_closed",
     "socket_opened",
+    "waiting_agents",
+    "waiting_changed",
 ]
 
 
@@ -132,7 +137,7 @@ def list_presence(workspace_id: UUID, actor: Actor | None = None) -> list[dict[s
         everyone = read_all(workspace_id)
     else:
         everyone = board().all(workspace_id)
-    entries = merged(everyone)
+    entries = merged([*everyone, *waiting_agents(workspace_id)])
     if actor is None:
         return [entry.wire() for entry in entries]
     ids = {e.conversation_id for e in entries if e.conversation_id is not None}
@@ -140,10 +145,13 @@ def list_presence(workspace_id: UUID, actor: Actor | None = None) -> list[dict[s
     return [entry.wire(readable) for entry in entries]
 
 
-def presence_in_conversation(workspace_id: UUID, conversation_id: UUID) -> list[dict[str, Any]]:
-    """Who is in this conversation now, for somebody who may read it. From memory."""
+def presence_in_conversation(
+    workspace_id: UUID, conversation_id: UUID, *, waiting: Sequence[Entry] = ()
+) -> list[dict[str, Any]]:
+    """Who is in this conversation now, for somebody who may read it. From memory; with the agents that wait there
+    for people, where the caller has read them."""
     here = [e for e in board().all(workspace_id) if e.conversation_id == conversation_id]
-    return [entry.wire() for entry in merged(here)]
+    return [entry.wire() for entry in merged([*here, *waiting])]
 
 
 # --- frames ---

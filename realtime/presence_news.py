@@ -29,6 +29,7 @@ from .presence_board import Board, Entry, merged
 from .presence_lease import RENEW_SECONDS, Lease
 from .publish import publish
 from .rooms import presence_room
+from .waiting import CHANGED, waiting_agents
 
 if TYPE_CHECKING:
     from .consumer import NexusConsumer
@@ -37,6 +38,8 @@ log = logging.getLogger(__name__)
 
 TELL_SECONDS = 1.0
 CURSOR_SECONDS = 0.1
+BREAK_SECONDS = 3.0
+"""After a break of Redis all processes have found it again, and said who is with them."""
 LEAVE_SECONDS = 20.0
 """A reload is no farewell: a person is recorded as gone this long after their last socket ended."""
 REJOIN = timedelta(minutes=10)
@@ -67,6 +70,10 @@ class News:
         self._lease = Lease(hub().process) if settings.NEXUS_REDIS_URL else None
         self._renewing: asyncio.Task[None] | None = None
         self._locks: dict[UUID, asyncio.Lock] = {}
+        self._waiting: dict[UUID, Sequence[Entry]] = {}
+        """Agents that wait for people, by workspace; not there: to be read."""
+        if self._lease is not None:
+            hub().on_missed(lambda: self._soon(self._after_break()))
 
     @classmethod
     def follows(cls, workspace_id: UUID) -> bool:
@@ -80,8 +87,8 @@ class News:
         here = self._sockets.setdefault(workspace_id, {})
         if not here:
             self._following.add(workspace_id)
+            hub().join(presence_room(workspace_id), self)
             if self._lease is not None:
-                hub().join(presence_room(workspace_id), self)
                 self._soon(self._look(workspace_id))
         here[socket.connection_id] = socket
         changed = _board.put(socket.connection_id, entry)
@@ -110,8 +117,8 @@ class News:
             self._sockets.pop(workspace_id, None)
             self._told.pop(workspace_id, None)
             self._following.discard(workspace_id)
-            if self._lease is not None:
-                hub().leave(presence_room(workspace_id), self)
+            self._waiting.pop(workspace_id, None)
+            hub().leave(presence_room(workspace_id), self)
 
     def _gone(self, workspace_id: UUID, user_id: str) -> None:
         self._leaving.pop((workspace_id, user_id), None)
@@ -144,7 +151,10 @@ class News:
         if not sockets:
             return
         async with self._locks.setdefault(workspace_id, asyncio.Lock()):
-            entries = merged(_board.all(workspace_id))
+            waiting = self._waiting.get(workspace_id)
+            if waiting is None:
+                waiting = self._waiting[workspace_id] = await in_database(waiting_agents, workspace_id)
+            entries = merged([*_board.all(workspace_id), *waiting])
             ids = {e.conversation_id for e in entries if e.conversation_id is not None}
             actors = {socket.actor.user_id: socket.actor for socket in sockets}
             readable = await in_database(_readable_of, list(actors.values()), ids) if ids else {}
@@ -165,9 +175,14 @@ class News:
     # --- other processes ---
 
     def receive(self, room: str, frames: Sequence[Frame]) -> None:
-        """The hub's doorbell: another process changed its lease."""
+        """The hub's doorbell: another process changed its lease, or an agent began or ended to wait for people."""
         for workspace_id in list(self._following):
-            if presence_room(workspace_id) == room:
+            if presence_room(workspace_id) != room:
+                continue
+            if any(frame.type == CHANGED for frame in frames):
+                self._waiting.pop(workspace_id, None)
+                self.mark(workspace_id)
+            if self._lease is not None and any(frame.type != CHANGED for frame in frames):
                 self._soon(self._look(workspace_id))
 
     async def _look(self, workspace_id: UUID) -> None:
@@ -181,6 +196,15 @@ class News:
             await self._tell(
                 list(self._sockets.get(workspace_id, {}).values()), workspace_id, only_changes=True
             )
+
+    async def _after_break(self) -> None:
+        """Redis may have come back empty, and doorbells were lost: everybody says again who is here."""
+        for workspace_id in list(self._following):
+            self._waiting.pop(workspace_id, None)
+            self.mark(workspace_id)
+        await asyncio.sleep(BREAK_SECONDS)
+        for workspace_id in list(self._following):
+            await self._look(workspace_id)
 
     async def _write(self, workspace_id: UUID) -> None:
         assert self._lease is not None
@@ -199,6 +223,7 @@ class News:
             for workspace_id in _board.workspaces():
                 await self._write(workspace_id)
             for workspace_id in list(self._following):
+                self._waiting.pop(workspace_id, None)  # a doorbell may have been lost; the next list reads it
                 await self._look(workspace_id)
 
     # --- joined and left ---

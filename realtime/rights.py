@@ -1,7 +1,7 @@
 """The rights watch: sockets end within seconds after logout, removal or revocation.
 
 Every few seconds a process asks for all its sockets at once whether their sessions,
-tokens and memberships still stand: three queries, however many sockets. One more says
+tokens and memberships still stand, and whether who needs a second step has one: three queries, or four, however many sockets. One more says
 which of the conversations they watch are open to all; of the others each watcher is asked about.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -20,9 +21,12 @@ from django.utils import timezone
 from workspaces.access import Actor
 from workspaces.database import in_database
 from workspaces.models import ApiToken, Membership
+from workspaces.two_step import with_second_step
 
+from .close_codes import CLOSE_LOGIN, CLOSE_NOT_ALLOWED
 from .frames import make_frame
 from .rooms import conversation_room
+from .sockets import open_sockets
 from .visibility import open_to_all, readable
 
 if TYPE_CHECKING:
@@ -31,40 +35,43 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 3.0
-LOGGED_OUT, NOT_ALLOWED = 4401, 4403
+
+_on_lost: list[Callable[[UUID, UUID], Awaitable[None]]] = []
+
+
+def on_rights_lost(fn: Callable[[UUID, UUID], Awaitable[None]]) -> None:
+    """Registers what follows when sockets noticed that a person's rights changed: `await fn(workspace_id, user_id)`.
+    Only from then on they start nothing more: what they started since the change is to be looked for."""
+    if fn not in _on_lost:
+        _on_lost.append(fn)
 
 
 class RightsWatch:
+    """One per process and loop; runs while a socket is open."""
+
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self._sockets: dict[NexusConsumer, None] = {}
         self._task: asyncio.Task[None] | None = None
         self._now = asyncio.Event()
 
-    def __len__(self) -> int:
-        return len(self._sockets)
-
-    def add(self, socket: NexusConsumer) -> None:
-        self._sockets[socket] = None
+    def needed(self) -> None:
+        """A socket opened."""
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="rights-watch")
-
-    def remove(self, socket: NexusConsumer) -> None:
-        self._sockets.pop(socket, None)
 
     def check_soon(self) -> None:
         """Somebody's rights changed: look at once."""
         self._now.set()
 
     async def _run(self) -> None:
-        while self._sockets:
+        while open_sockets():
             try:
                 async with asyncio.timeout(EVERY_SECONDS):
                     await self._now.wait()
             except TimeoutError:
                 pass
             self._now.clear()
-            sockets = list(self._sockets)
+            sockets = open_sockets()
             if not sockets:
                 return
             try:
@@ -79,9 +86,15 @@ class RightsWatch:
             except Exception as fault:
                 log.warning("rights watch: %s", type(fault).__name__)
                 continue
-            for socket in sockets:
-                self._judge(socket, standing)
+            changed = {
+                (socket.actor.workspace_id, socket.actor.user_id)
+                for socket in sockets
+                if self._judge(socket, standing)
+            }
             try:
+                for workspace_id, user_id in changed:
+                    for fn in _on_lost:
+                        await fn(workspace_id, user_id)
                 await self._judge_rooms(sockets)
             except asyncio.CancelledError:
                 raise
@@ -103,15 +116,19 @@ class RightsWatch:
                 socket.leave(conversation_room(conversation_id))
                 socket.send(make_frame("unsubscribed", conversationId=str(conversation_id)))
 
-    def _judge(self, socket: NexusConsumer, standing: Standing) -> None:
+    def _judge(self, socket: NexusConsumer, standing: Standing) -> bool:
+        """True where what the person may do here is not what it was."""
         actor = socket.actor
         role = standing.roles.get((actor.user_id, actor.workspace_id))
         if not _credential_stands(actor, standing):
-            socket.close_soon(LOGGED_OUT)
-        elif role is None:
-            socket.close_soon(NOT_ALLOWED)
+            socket.close_soon(CLOSE_LOGIN)
+        elif role is None or (
+            actor.session_key and (actor.user_id, actor.workspace_id) in standing.unsecured
+        ):
+            socket.close_soon(CLOSE_NOT_ALLOWED)
         elif role != actor.role:
             socket.actor = replace(actor, role=role)
+        return role != actor.role
 
 
 def _credential_stands(actor: Actor, standing: Standing) -> bool:
@@ -131,8 +148,11 @@ class Standing:
         passwords: dict[UUID, str],
         tokens: set[UUID],
         sessions: set[str],
+        unsecured: set[tuple[UUID, UUID]],
     ) -> None:
         self.roles, self.passwords, self.tokens, self.sessions = roles, passwords, tokens, sessions
+        self.unsecured = unsecured
+        """Who has no second step in a workspace that asks for one: no session of theirs is let in there."""
 
 
 def _standing(pairs: set[tuple[UUID, UUID]], tokens: set[UUID], sessions: set[str]) -> Standing:
@@ -145,11 +165,15 @@ def _standing(pairs: set[tuple[UUID, UUID]], tokens: set[UUID], sessions: set[st
     )
     roles: dict[tuple[UUID, UUID], str] = {}
     passwords: dict[UUID, str] = {}
-    for user_id, workspace_id, role, password in members.values_list(
-        "user_id", "workspace_id", "role", "user__password"
+    asked: set[tuple[UUID, UUID]] = set()
+    for user_id, workspace_id, role, password, two_step in members.values_list(
+        "user_id", "workspace_id", "role", "user__password", "workspace__require_two_step"
     ):
         roles[user_id, workspace_id] = role
         passwords[user_id] = password
+        if two_step:
+            asked.add((user_id, workspace_id))
+    secured = with_second_step({user_id for user_id, _ in asked}) if asked else set()
     alive = ApiToken.objects.filter(
         Q(expires_at=None) | Q(expires_at__gt=now), pk__in=tokens, revoked_at=None
     )
@@ -159,6 +183,7 @@ def _standing(pairs: set[tuple[UUID, UUID]], tokens: set[UUID], sessions: set[st
         passwords,
         set(alive.values_list("pk", flat=True)) if tokens else set(),
         set(logged_in.values_list("pk", flat=True)) if sessions else set(),
+        {pair for pair in asked if pair[0] not in secured},
     )
 
 

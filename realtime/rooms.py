@@ -37,4 +37,4 @@ def presence_room(workspace_id: UUID | str) -> str:
 
 
 def _plain(value: UUID | str) -> str:
-    return UUID(str(value)).hex
+    return value.hex if isinstance(value, UUID) else UUID(value).hex

@@ -7,6 +7,7 @@ wall can be tried from behind another one.
 from __future__ import annotations
 
 import pytest
+from django.test import Client
 
 from workspaces.access import Actor, actor_for
 from workspaces.models import Role, User, Workspace
@@ -54,3 +55,13 @@ def vera(workspace: Workspace) -> Actor:
 @pytest.fixture
 def charlie(other_workspace: Workspace) -> Actor:
     return person("charlie", other_workspace, Role.OWNER)
+
+
+@pytest.fixture
+def operator(alice: Actor) -> Client:
+    """Alice at a browser, who runs the server too: she sees every page, the admin's as well."""
+    alice.user.is_staff = alice.user.is_superuser = True
+    alice.user.save()
+    client = Client()
+    client.force_login(alice.user, backend="django.contrib.auth.backends.ModelBackend")
+    return client

@@ -18,8 +18,19 @@ from django.urls import reverse
 from django.utils import timezone
 
 from agents.services import agent_create
-from billing.models import Attempt
-from conversations.models import Conversation, Message, MessageFeedback, Run, Task, ToolCall, Upload
+from billing.models import Attempt, Budget, LedgerEntry
+from conversations.models import (
+    Approval,
+    ApprovalVote,
+    Conversation,
+    Message,
+    MessageFeedback,
+    Run,
+    StandingApproval,
+    Task,
+    ToolCall,
+    Upload,
+)
 from conversations.services.run_finish import run_end_unstarted
 from conversations.services.run_start import run_start
 from conversations.services.tasks import task_create
@@ -27,7 +38,9 @@ from realtime.activity import activity_record
 from tests.people import PASSWORD, person
 from workspaces.access import Actor
 from workspaces.models import ApiToken, Membership, ProviderKey, Role, User, Workspace
-from workspaces.services import membership_set, provider_key_set, token_create, workspace_create
+from workspaces.provider_keys import provider_key_set
+from workspaces.services import membership_set, workspace_create
+from workspaces.tokens import token_create
 
 pytestmark = pytest.mark.django_db
 
@@ -37,6 +50,7 @@ OPERATORS = {
     "account.EmailAddress",
     "agents.ProviderEndpoint",
     "agents.NewsFeed",
+    "billing.Plan",
     "mfa.Authenticator",
     "socialaccount.SocialAccount",
     "workspaces.AuditEvent",
@@ -70,6 +84,28 @@ def one_of_everything(actor: Actor, word: str) -> dict[str, models.Model]:
         call_id="c",
         tool_name=f"{word}_tool",
     )
+    approval = Approval.objects.create(
+        call=call,
+        run=run,
+        conversation=run.conversation,
+        workspace=actor.workspace,
+        agent_slug=f"{word}-agent",
+        tool_name=f"{word}_tool",
+        status="approved",
+        note=f"{word} note",
+        decided_by=actor.user,
+        expires_at=timezone.now(),
+    )
+    vote = ApprovalVote.objects.create(
+        approval=approval, user=actor.user, decision="approve", note=f"{word} note"
+    )
+    standing = StandingApproval.objects.create(
+        workspace=actor.workspace,
+        agent_slug=f"{word}-agent",
+        tool_name=f"{word}_tool",
+        conversation=run.conversation,
+        created_by=actor.user,
+    )
     answer = Message.objects.get(pk=run.answer_id)
     feedback = MessageFeedback.objects.create(message=answer, user=actor.user, comment=f"{word} comment")
     upload = Upload.objects.create(
@@ -97,12 +133,27 @@ def one_of_everything(actor: Actor, word: str) -> dict[str, models.Model]:
         error_code=f"{word}_error",
         reserved_at=timezone.now(),
     )
+    entry = LedgerEntry.objects.create(
+        kind="settlement",
+        workspace_id=actor.workspace_id,
+        attempt_id=attempt.pk,
+        model=f"{word}-model",
+        provider=f"{word}-provider",
+        agent_slug=f"{word}-agent",
+        reserved_at=timezone.now(),
+        created_at=timezone.now(),
+    )
     rows: list[models.Model] = [
+        Budget.objects.create(workspace_id=actor.workspace_id, name=f"{word} budget", limit=1),
+        entry,
         agent,
         run,
         run.conversation,
         Message.objects.get(pk=run.message_id),
         call,
+        Approval.objects.get(pk=approval.pk),
+        ApprovalVote.objects.get(pk=vote.pk),
+        StandingApproval.objects.get(pk=standing.pk),
         feedback,
         upload,
         Task.objects.get(pk=task.pk) if task is not None else Task.objects.get(title=f"{word} task"),

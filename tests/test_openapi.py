@@ -33,7 +33,7 @@ from workspaces import limits
 from workspaces.access import Actor
 from workspaces.invitations import invitation_create
 from workspaces.models import Role
-from workspaces.services import token_create
+from workspaces.tokens import token_create
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 STREAMS = r"/stream$"

@@ -15,8 +15,10 @@ from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 
 from .models import ApiToken, AuditEvent, Membership, ProviderKey, User, Workspace
-from .services import last_four, token_create, token_revoke_row, workspace_create
+from .provider_keys import last_four
+from .services import workspace_create
 from .staff import OperatorsOnly, Scoped, ScopedFilter, is_operator, staffed
+from .tokens import token_create, token_revoke_row
 
 
 class PersonCreationForm(AdminUserCreationForm):  # type: ignore[type-arg]
@@ -131,6 +133,7 @@ class WorkspaceAdmin(Scoped, admin.ModelAdmin):  # type: ignore[type-arg]
         "members",
         "allow_personal_keys",
         "allow_share_links",
+        "require_two_step",
         "created_at",
         "deleted_at",
     ]
@@ -138,6 +141,7 @@ class WorkspaceAdmin(Scoped, admin.ModelAdmin):  # type: ignore[type-arg]
         "plan",
         "allow_personal_keys",
         "allow_share_links",
+        "require_two_step",
         ("deleted_at", admin.EmptyFieldListFilter),
     ]
     ordering = ["name"]
@@ -152,7 +156,9 @@ class WorkspaceAdmin(Scoped, admin.ModelAdmin):  # type: ignore[type-arg]
         return is_operator(request)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["created_at"] if is_operator(request) else ["slug", "plan", "created_at", "deleted_at"]
+        return ["created_at"] if is_operator(request) else [
+            "slug", "plan", "require_two_step", "created_at", "deleted_at",
+        ]  # fmt: skip
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
         return {"slug": ["name"]} if is_operator(request) else {}

@@ -15,23 +15,16 @@ from .access import READ_ONLY_SCOPE, Actor, Forbidden, NotFound
 from .database import in_database
 from .limits import limit_hit
 from .models import ApiToken, ProviderKey, User, Workspace
+from .provider_keys import provider_key_delete, provider_key_set
+from .request import ApiRequest
 from .selectors import access_token, provider_keys_of, tokens_of, workspaces_shown
-from .services import (
-    profile_update,
-    provider_key_delete,
-    provider_key_set,
-    ticket_create,
-    token_create_by,
-    token_revoke,
-)
+from .services import profile_update
+from .tickets import ticket_create
+from .tokens import token_create_by, token_revoke
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 router = Router(tags=["People"])
-
-
-class ApiRequest(HttpRequest):
-    auth: Actor
 
 
 def guard(request: HttpRequest, actor: Actor) -> None:
@@ -94,7 +87,7 @@ async def ticket(request: ApiRequest) -> HttpResponse:
     """Opens one socket as the caller within 30 seconds: subprotocols `nexus.v1`, `ticket.<value>`."""
 
     def make() -> Any:
-        limit_hit("tickets", request.auth.user_id)
+        limit_hit("tickets", request.auth)
         return ticket_create(actor=request.auth)
 
     made = await in_database(make)

@@ -11,25 +11,28 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth import get_user
-from django.db.models import Q
+from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils import timezone
 
 from .access import Actor, Forbidden, NotFound, Unauthorized, actor_for
+from .audit import record
 from .context import bind_actor
 from .database import in_database
 from .models import ApiToken, User
 from .origin import origin_allowed
 from .secrets import digest
-from .services import ticket_redeem
+from .tickets import ticket_redeem
+from .two_step import require_second_step
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +64,7 @@ def authenticate_http(request: HttpRequest) -> Actor:
         CsrfFailed: a cookie on an unsafe method without the CSRF token.
         NotFound: `?workspace=` names one this person is not in.
         Forbidden: the person is in no workspace.
+        TwoStepRequired: a cookie, and the workspace asks for a second step that this person has not.
     """
     header = request.headers.get("Authorization", "")
     if header:
@@ -94,16 +98,17 @@ def _session_actor(request: HttpRequest, user: Any) -> Actor:
 
 
 def _cookie_actor(user: Any, slug: str | None, current: Any, session_key: str) -> Actor:
-    """`slug` was asked for and must fit; `current` is a wish from earlier and may have lapsed."""
+    """`slug` was asked for and must fit; `current` is a wish from earlier and may have lapsed. The one door of all who
+    come by a session, so that a second step is asked for here."""
     assert isinstance(user, User)
     if slug:
-        return actor_for(user, slug, session_key=session_key)
+        return require_second_step(actor_for(user, slug, session_key=session_key))
     if isinstance(current, str) and current:
         try:
-            return actor_for(user, current, session_key=session_key)
+            return require_second_step(actor_for(user, current, session_key=session_key))
         except NotFound:
             pass
-    return actor_for(user, session_key=session_key)
+    return require_second_step(actor_for(user, session_key=session_key))
 
 
 def _check_csrf(request: HttpRequest) -> None:
@@ -147,10 +152,27 @@ def token_actor(header: str, *, slug: str | None = None) -> Actor:
         raise Unauthorized("This token's owner is no longer in its workspace.") from None
     if token.last_used_at is None or token.last_used_at < now - USED_EVERY:
         # At most once a minute, and only if nobody else just did: reading must not become writing.
-        ApiToken.objects.filter(
+        stale = ApiToken.objects.filter(
             Q(last_used_at=None) | Q(last_used_at__lt=now - USED_EVERY), pk=token.pk
-        ).update(last_used_at=now)
+        )
+        if token.last_used_at is not None:
+            stale.update(last_used_at=now)
+        else:
+            _used_first(actor, token, stale, now)
     return actor
+
+
+@transaction.atomic
+def _used_first(actor: Actor, token: ApiToken, unused: QuerySet[ApiToken], now: datetime) -> None:
+    """Once in a token's life: the UPDATE decides who of several was first."""
+    if unused.filter(last_used_at=None).update(last_used_at=now):
+        record(
+            "token_first_used",
+            actor=actor,
+            target_type="token",
+            target_id=token.pk,
+            target_name=f"{token.name} (…{token.last_four})",
+        )
 
 
 # --- sockets ---

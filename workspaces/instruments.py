@@ -68,7 +68,9 @@ def usd(pico: int) -> float:
     return pico / 10**12
 
 
-rate_limited = Counter("nexus_rate_limited", "Refused because it was too often, by limit.", ["limit"])
+rate_limited = Counter(
+    "nexus_rate_limited", "Refused because it was too often, by limit and whose.", ["limit", "whose"]
+)
 database_errors = Counter(
     "nexus_database_errors", "Work that failed because the database did not answer, by error.", ["error"]
 )

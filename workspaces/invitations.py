@@ -139,7 +139,7 @@ def invitation_create(
     if email:
         most_uses = 1
         _check_address(actor, email)
-    limit_hit("invitations", actor.user_id)
+    limit_hit("invitations", actor)
     if email:
         Invitation.objects.filter(
             workspace_id=actor.workspace_id, email__iexact=email, revoked_at=None

@@ -80,6 +80,11 @@ class Workspace(models.Model):
         db_default=True,
         help_text="Members may make read-only links that open without an account. Off: none of them works.",
     )
+    require_two_step = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Members get in by a browser only with an authenticator app or a passkey. API tokens stay as they are.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     deleted_at = models.DateTimeField(
         null=True, blank=True, help_text="Set: nobody gets in. Empty it again to bring the workspace back."

@@ -15,6 +15,7 @@ urlpatterns = [
     path("join/", pages.join, name="join"),
     path("join/decline", pages.decline, name="decline"),
     path("join/<str:text>/", pages.invitation, name="invitation"),
+    path("two-step/", pages.two_step, name="two-step"),
     path("workspaces/switch", pages.switch, name="switch"),
     path("workspaces/new", pages.workspace_new, name="workspace-new"),
     path("workspaces/change", pages.workspace_change, name="workspace-change"),

@@ -21,6 +21,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from nexus_core.errors import NexusError
 
 from .access import Actor, Forbidden, NotFound, TooManyRequests, actor_for
+from .audit.origin import caller
 from .auth import SESSION_WORKSPACE, page_actor
 from .invitations import (
     GONE,
@@ -37,7 +38,9 @@ from .members import member_change_role, member_remove
 from .models import Membership, User
 from .people_api import link_of
 from .secrets import digest
+from .selectors import workspaces_of
 from .tenancy import may_create_workspaces, workspace_create_by, workspace_delete, workspace_update
+from .two_step import TwoStepRequired
 
 Page = Callable[..., HttpResponse]
 LINK = "link"
@@ -56,10 +59,12 @@ def action(view: Callable[..., HttpResponse]) -> Page:
             if not request.GET.get("workspace"):
                 raise NotFound()
             actor = page_actor(request)
-            limit_hit("requests", actor.user_id)
+            limit_hit("requests", actor)
             return view(request, actor, **kwargs)
         except NotFound:
             return render(request, "404.html", status=404)
+        except TwoStepRequired:
+            return redirect("two-step")
         except NexusError as refusal:
             messages.error(request, str(refusal))
             return redirect("members")
@@ -143,6 +148,8 @@ def join(request: HttpRequest) -> HttpResponse:
             limit_hit("requests", user.pk)
             invitation_enter(request, user)
             return redirect("home")
+        except TooManyRequests as refusal:
+            return _too_often(request, refusal)
         except NotFound:
             return _gone(request)
         except OtherAddress:
@@ -167,12 +174,35 @@ def decline(request: HttpRequest) -> HttpResponse:
 
 def _gone(request: HttpRequest) -> HttpResponse:
     try:
-        limit_hit("doors", request.META.get("REMOTE_ADDR") or "unknown")
+        limit_hit("doors", caller())
     except TooManyRequests as refusal:
-        response = render(request, "join_gone.html", {"text": str(refusal)}, status=429)
-        response["Retry-After"] = str(refusal.retry_after)
-        return response
+        return _too_often(request, refusal)
     return render(request, "join_gone.html", {"text": GONE}, status=404)
+
+
+def _too_often(request: HttpRequest, refusal: TooManyRequests) -> HttpResponse:
+    response = render(request, "join_gone.html", {"text": str(refusal)}, status=429)
+    response["Retry-After"] = str(refusal.retry_after)
+    return response
+
+
+# --- two-step sign-in ---
+
+
+@never_cache
+@login_required
+@require_safe
+def two_step(request: HttpRequest) -> HttpResponse:
+    """Where people are led who need a second step here and have none: setting one up, another workspace, or out."""
+    assert isinstance(request.user, User)
+    try:
+        page_actor(request)
+    except TwoStepRequired as refusal:
+        others = [one for one in workspaces_of(request.user) if one != refusal.workspace]
+        return render(request, "two_step.html", {"workspace": refusal.workspace, "others": others})
+    except (Forbidden, NotFound):
+        pass
+    return redirect("home")
 
 
 # --- workspaces ---
@@ -217,6 +247,7 @@ def workspace_change(request: HttpRequest, actor: Actor) -> HttpResponse:
         name=request.POST.get("name"),
         allow_personal_keys=request.POST.get("allow_personal_keys") == "on",
         allow_share_links=request.POST.get("allow_share_links") == "on",
+        require_two_step=request.POST.get("require_two_step") == "on",
     )
     messages.success(request, "Saved.")
     return redirect("members")

@@ -10,7 +10,7 @@ from ninja import Router
 
 from . import schemas
 from .access import READ_ONLY_SCOPE, Actor, Forbidden, require_admin, require_owner
-from .api import SAFE_METHODS, ApiRequest, answer, instant, listed, workspace_wire
+from .api import SAFE_METHODS, answer, instant, listed, workspace_wire
 from .database import in_database
 from .invitations import (
     MadeInvitation,
@@ -22,6 +22,7 @@ from .invitations import (
 )
 from .members import member_change_role, member_remove
 from .models import Invitation, Membership, Role, Workspace
+from .request import ApiRequest
 from .selectors import access_member, members_of_workspace, memberships_shown
 from .tenancy import may_create_workspaces, workspace_create_by, workspace_delete, workspace_update
 
@@ -137,13 +138,15 @@ async def workspace(request: ApiRequest) -> HttpResponse:
 
 @router.patch("/workspaces/current", response=schemas.Workspace, summary="Change the workspace")
 async def workspace_change(request: ApiRequest, body: schemas.WorkspaceFields) -> HttpResponse:
-    """Its name, whether members may use provider keys of their own, and whether links to the outside work. Admins and owners."""
+    """Its name, whether members may use provider keys of their own, whether links to the outside work, and whether
+    people need two-step sign-in (to ask for it one must have it). Admins and owners."""
     changed = await in_database(
         workspace_update,
         actor=request.auth,
         name=body.name,
         allow_personal_keys=body.allow_personal_keys,
         allow_share_links=body.allow_share_links,
+        require_two_step=body.require_two_step,
     )
     return answer(workspace_full_wire(changed, request.auth.role))
 
@@ -190,5 +193,6 @@ def workspace_full_wire(workspace: Workspace, role: str) -> dict[str, Any]:
         "role": role,
         "allowPersonalKeys": workspace.allow_personal_keys,
         "allowShareLinks": workspace.allow_share_links,
+        "requireTwoStep": workspace.require_two_step,
         "createdAt": instant(workspace.created_at),
     }

@@ -103,6 +103,7 @@ class Workspace(WorkspaceRef):
     role: Role
     allow_personal_keys: bool
     allow_share_links: bool
+    require_two_step: bool
     created_at: datetime
 
 
@@ -121,6 +122,9 @@ class WorkspaceFields(Wire):
     name: str | None = Field(default=None, min_length=1, max_length=150)
     allow_personal_keys: StrictBool | None = None
     allow_share_links: StrictBool | None = None
+    require_two_step: StrictBool | None = Field(
+        default=None, description="People who come by a browser need an authenticator app or a passkey."
+    )
 
 
 class Token(Wire):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable
 
-RISKY = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""A cell that begins so is a formula to a spreadsheet."""
+FORMULA = re.compile(r"[\s\ufeff\u200b-\u200d\u2060]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
+"""A cell that begins so is a formula to a spreadsheet: they drop what cannot be seen, and some read full-width signs."""
+NUMBER = re.compile(r"-?\d+(\.\d+)?")
+"""No formula, although it may begin like one: money is exact because it is a text."""
 
 
 def cell(value: object) -> str:
@@ -17,7 +20,8 @@ def cell(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     text = str(value)
-    return f"'{text}" if isinstance(value, str) and text.startswith(RISKY) else text
+    risky = isinstance(value, str) and FORMULA.match(text) and not NUMBER.fullmatch(text)
+    return f"'{text}" if risky else text
 
 
 def lines(rows: Iterable[Iterable[object]]) -> str:

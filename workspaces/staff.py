@@ -15,6 +15,7 @@ from django.http import HttpRequest
 
 from .audit.hearing import administered
 from .models import Role, User, Workspace
+from .two_step import has_second_step
 
 if TYPE_CHECKING:
     _Base = admin.ModelAdmin[Any]
@@ -30,13 +31,13 @@ def staffed(request: HttpRequest) -> QuerySet[Workspace]:
     """The workspaces that this person may administer here."""
     if is_operator(request):
         return Workspace.objects.all()
-    return Workspace.objects.filter(
-        pk__in=Workspace.objects.filter(
-            deleted_at=None,
-            memberships__user=cast(User, request.user),
-            memberships__role__in=[Role.ADMIN, Role.OWNER],
-        ).values("pk")
+    user = cast(User, request.user)
+    mine = Workspace.objects.filter(
+        deleted_at=None, memberships__user=user, memberships__role__in=[Role.ADMIN, Role.OWNER]
     )
+    if not has_second_step(user):
+        mine = mine.filter(require_two_step=False)
+    return Workspace.objects.filter(pk__in=mine.values("pk"))
 
 
 class Noted(_Base):

@@ -8,14 +8,16 @@ allowed and what is stored is still said once, by the querysets and models thems
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID, uuid4
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Field, ForeignKey, Model, QuerySet, UUIDField
+from django.db.models import DateTimeField, Field, ForeignKey, Model, QuerySet, UUIDField
 from django.db.models.base import ModelState
 from django.db.models.expressions import DatabaseDefault
 from django.db.models.functions import Now
@@ -28,8 +30,14 @@ _known: dict[object, Any] = {}
 """What was built, by database vendor and purpose. Made twice by two threads at once it is the same."""
 
 
+@functools.cache
+def vendor() -> str:
+    """Of the one database there is; asking the connection takes a look-up by thread and alias."""
+    return str(connection.vendor)
+
+
 def _prepared(key: object, make: Callable[[], Any]) -> Any:
-    key = (connection.vendor, key)
+    key = (vendor(), key)
     found = _known.get(key)
     if found is None:
         found = _known[key] = make()
@@ -43,14 +51,14 @@ def here() -> BaseDatabaseWrapper:
 
 def clock() -> str:
     """The database's clock as SQL, as Django's `Now()` writes it."""
-    if connection.vendor == "sqlite":
+    if vendor() == "sqlite":
         return "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')"
     return "STATEMENT_TIMESTAMP()"
 
 
 def as_id(value: UUID | None) -> Any:
     """A UUID as a parameter."""
-    return value.hex if value is not None and connection.vendor == "sqlite" else value
+    return value.hex if value is not None and vendor() == "sqlite" else value
 
 
 def from_id(value: Any) -> UUID | None:
@@ -73,22 +81,32 @@ class Table(Generic[M]):
         self.columns = ", ".join(f'"{self.name}"."{field.column}"' for field in self._fields)
         """All columns, for `SELECT` or `RETURNING`; `read` takes such a row."""
 
-    def insert(self, *rows: M) -> None:
+    def insert(self, *rows: M, returning: str = "", parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
         """One INSERT. Unset fields with a database default, and automatic keys, are left to the database; a
-        `Now()` is its clock; all rows must be alike in that. Raises what the database raises."""
+        `Now()` is its clock; all rows must be alike in that. Raises what the database raises.
+
+        `returning` is an SQL expression with its `parameters`, asked along with it; its value for the first row.
+        """
         db = here()
         kinds = [_kind(row_value) for row_value in map(rows[0].__dict__.get, self._attnames)]
         if kinds[self._key] == "%s" and rows[0].__dict__[self._attnames[self._key]] is None:
             kinds[self._key] = ""
         names, marks = _prepared((self.name, "".join(kinds)), lambda: self._insert_text(kinds))
         given = [way for way, kind in zip(self._ways, kinds, strict=True) if kind == "%s"]
-        values = [way.parameter(way.field.pre_save(row, True), db) for row in rows for way in given]
+        values = [way.value(row, db) for row in rows for way in given]
         every = ", ".join([marks] * len(rows))
         with db.cursor() as cursor:
-            cursor.execute(f'INSERT INTO "{self.name}" ({names}) VALUES {every}', values)  # noqa: S608
+            text = f'INSERT INTO "{self.name}" ({names}) VALUES {every}'  # noqa: S608
+            if returning:
+                cursor.execute(f"{text} RETURNING {returning}", [*values, *parameters])
+                found: tuple[Any, ...] | None = cursor.fetchall()[0]
+            else:
+                cursor.execute(text, values)
+                found = None
         for row in rows:
             row._state.adding = False
             row._state.db = db.alias
+        return found
 
     def _insert_text(self, kinds: Sequence[str]) -> tuple[str, str]:
         chosen = [(f, k) for f, k in zip(self._fields, kinds, strict=True) if k]
@@ -131,12 +149,24 @@ class _Way:
         target = field.target_field if isinstance(field, ForeignKey) else field
         self._plain = _PLAIN.get(type(target).__name__, ())
         self._is_id = isinstance(target, UUIDField)
+        self._is_moment = isinstance(target, DateTimeField)
+        self._as_it_is = type(field).pre_save is Field.pre_save or (
+            self._is_moment and not (field.auto_now or field.auto_now_add)  # type: ignore[attr-defined]
+        )
+
+    def value(self, row: Model, db: BaseDatabaseWrapper) -> Any:
+        """Of that row, as an INSERT stores it."""
+        if self._as_it_is:
+            return self.parameter(row.__dict__.get(self.field.attname), db)
+        return self.parameter(self.field.pre_save(row, True), db)
 
     def parameter(self, value: Any, db: BaseDatabaseWrapper) -> Any:
         if value is None or type(value) in self._plain:
             return value
         if self._is_id and type(value) is UUID:
-            return value if db.features.has_native_uuid_field else value.hex
+            return as_id(value)
+        if self._is_moment and type(value) is datetime and value.tzinfo is UTC:
+            return str(value.replace(tzinfo=None)) if vendor() == "sqlite" else value
         return self.field.get_db_prep_save(value, db)
 
 

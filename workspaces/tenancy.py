@@ -16,6 +16,7 @@ from .audit import record, told
 from .limits import limit_hit
 from .models import Membership, Role, User, Workspace
 from .services import workspace_create
+from .two_step import has_second_step
 
 LONGEST_NAME = 150
 _on_workspace_deleted: list[Callable[[Workspace], None]] = []
@@ -70,8 +71,10 @@ def workspace_update(
     name: str | None = None,
     allow_personal_keys: bool | None = None,
     allow_share_links: bool | None = None,
+    require_two_step: bool | None = None,
 ) -> Workspace:
-    """Another name, or another rule about personal keys or links to the outside. Admins and owners; what is None stays."""
+    """Another name, or another rule about personal keys, links to the outside or two-step sign-in. Admins and owners;
+    what is None stays. Only who has a second step may ask others for one: raises `Invalid`."""
     require_admin(actor)
     workspace = Workspace.objects.select_for_update(no_key=True).get(pk=actor.workspace_id)
     changed: list[str] = []
@@ -79,6 +82,7 @@ def workspace_update(
         "name": workspace.name,
         "allow_personal_keys": workspace.allow_personal_keys,
         "allow_share_links": workspace.allow_share_links,
+        "require_two_step": workspace.require_two_step,
     }
     if name is not None:
         workspace.name = _checked(name)
@@ -89,6 +93,11 @@ def workspace_update(
     if allow_share_links is not None:
         workspace.allow_share_links = allow_share_links
         changed.append("allow_share_links")
+    if require_two_step is not None:
+        if require_two_step and not workspace.require_two_step and not has_second_step(actor.user):
+            raise Invalid("Set up two-step sign-in for yourself first, in your settings.")
+        workspace.require_two_step = require_two_step
+        changed.append("require_two_step")
     if changed:
         workspace.save(update_fields=changed)
     if difference := told(before, {key: getattr(workspace, key) for key in before}):

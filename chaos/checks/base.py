@@ -11,7 +11,7 @@ from typing import Any
 from ..cluster import Cluster
 from ..nodes import Node
 
-BACK_SECONDS = 20.0
+BACK_SECONDS = 45.0
 EVERY_SECONDS = 0.25
 CALM_TIMES = 4
 MORE_TASKS = 4

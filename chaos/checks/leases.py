@@ -10,6 +10,8 @@ from ..scene import Scene
 
 GRACE_SECONDS = 5.0
 EVERY_SECONDS = 0.4
+LOOK_SECONDS = 0.2
+"""A look takes no longer, but where the machine stands still or is short of time; and so is who could take a run."""
 
 
 async def watch_leases(scene: Scene) -> None:
@@ -17,13 +19,18 @@ async def watch_leases(scene: Scene) -> None:
     lease = scene.cluster.plan.lease_seconds
     alone_since: dict[tuple[str, int], float] = {}
     told: set[str] = set()
+    short: list[tuple[float, float]] = []  # until when, and by how much a look took too long
+    looked = time.monotonic()
     while True:
         await asyncio.sleep(EVERY_SECONDS)
         try:
             unfinished = await scene.cluster.inspector.unfinished()
         except ConnectionError:
+            looked = time.monotonic()
             continue  # the database is away, and that is the fault
         now = time.monotonic()
+        short.append((now, max(0.0, now - looked - EVERY_SECONDS - LOOK_SECONDS)))
+        looked = now
         for run in unfinished:
             over = _alone_for(run, lease)
             key = (run.id, run.epoch)
@@ -34,7 +41,8 @@ async def watch_leases(scene: Scene) -> None:
             alone_since[key] = since
             if scene.able_since is None or run.id in told:
                 continue
-            waited = now - max(since, scene.able_since)
+            begun = max(since, scene.able_since)
+            waited = now - begun - sum(lost for until, lost in short if until > begun)
             if waited > GRACE_SECONDS:
                 told.add(run.id)
                 scene.violations.append(

@@ -95,12 +95,22 @@ BUSY = ("after_chunk", "before_commit", "after_commit")
 
 
 async def _happened(scene: Scene, done: Path) -> bool:
-    """False when all runs have ended without coming there."""
+    """False when all runs have ended without coming there; the point is not armed any more then."""
     until = time.monotonic() + WAIT_SECONDS
     while not done.exists():
-        if time.monotonic() > until or (scene.runs and not scene.going()):
+        over = time.monotonic() > until or (scene.runs and not scene.going())
+        if over and (_taken_back(done) or time.monotonic() > until + WAIT_SECONDS):
             return False
         await asyncio.sleep(0.01)
+    return True
+
+
+def _taken_back(done: Path) -> bool:
+    """Whether nobody had it in their hands: the end of a run is seen while its owner is at the point behind it."""
+    try:
+        done.with_suffix("").unlink()
+    except FileNotFoundError:
+        return False
     return True
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from django.http import HttpResponse
 from ninja import Router
 
+from workspaces.request import ApiRequest
+
 from ..approvals import approvals_open, standing_forget, standing_of
 from ..database import in_database
-from ..schemas import ApprovalList, DecisionBody, StandingApprovalList, ToolCall
+from ..request_schemas import DecisionBody
 from ..services.deciding import tool_decide
+from ..tool_call_schemas import ApprovalList, StandingApprovalList, ToolCall
 from ..wire import tool_call_wire
 from .answers import answer, listed
 from .invoke import client_id_of
-from .request import ApiRequest
 
 router = Router(tags=["Tool calls"])
 

@@ -11,26 +11,19 @@ from pydantic import Field
 
 from workspaces.access import Actor
 from workspaces.limits import limit_hit
+from workspaces.request import ApiRequest
 
 from ..access import access_conversation
 from ..database import in_database
 from ..exports import Export, export_conversation
 from ..models import Conversation as ConversationRow
-from ..schemas import (
-    BulkChange,
-    BulkResults,
-    Conversation,
-    ConversationChange,
-    ConversationList,
-    ConversationNew,
-    MessageList,
-)
+from ..request_schemas import BulkChange, ConversationChange, ConversationNew
+from ..schemas import BulkResults, Conversation, ConversationList, MessageList
 from ..selectors import annotated, conversation_annotated_wire, conversations_of, messages_of
 from ..services import conversations as service
 from ..services.bulk import conversations_bulk
 from ..wire import message_wire
 from .answers import answer, listed, number_of, page_by_moment, page_by_number
-from .request import ApiRequest
 
 router = Router(tags=["Conversations"])
 
@@ -183,7 +176,7 @@ async def export(
 
 
 def _export(actor: Actor, conversation_id: str, format: str) -> Export:
-    limit_hit("exports", actor.user_id)
+    limit_hit("exports", actor)
     return export_conversation(actor, conversation_id, format)
 
 

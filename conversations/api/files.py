@@ -10,6 +10,7 @@ from ninja import File as FileField
 from ninja import Router, UploadedFile
 
 from workspaces.access import Actor
+from workspaces.request import ApiRequest
 
 from ..database import in_database
 from ..schemas import File
@@ -17,7 +18,6 @@ from ..services.files import FileTooLarge, upload_create, upload_delete, upload_
 from ..wire import upload_wire
 from .answers import answer
 from .conversations import disposition
-from .request import ApiRequest
 
 router = Router(tags=["Files"])
 

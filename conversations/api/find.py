@@ -8,12 +8,13 @@ from django.http import HttpResponse
 from ninja import Query, Router
 from pydantic import Field
 
+from workspaces.request import ApiRequest
+
 from ..commands import command_list
 from ..database import in_database
 from ..schemas import CommandList, SearchHits
 from ..search import fragments_of, plain, search_messages
 from .answers import listed, number_of
-from .request import ApiRequest
 
 router = Router()
 

@@ -12,13 +12,13 @@ from ninja import Query, Router, UploadedFile
 from realtime.wire import Wire
 from workspaces.access import Actor
 from workspaces.limits import limit_hit
+from workspaces.request import ApiRequest
 
 from ..database import in_database
 from ..schemas import Conversation
 from ..services.importing import MOST_BYTES, ImportRefused, conversation_import, import_preview
 from .answers import answer
 from .conversations import one
-from .request import ApiRequest
 
 router = Router(tags=["Conversations"])
 
@@ -73,11 +73,11 @@ def content_of(file: UploadedFile) -> bytes:
 
 
 def _preview(actor: Actor, data: bytes) -> dict[str, Any]:
-    limit_hit("exports", actor.user_id)
+    limit_hit("exports", actor)
     return import_preview(actor, data)
 
 
 def _import(actor: Actor, data: bytes, copy: bool) -> tuple[bool, dict[str, Any]]:
-    limit_hit("exports", actor.user_id)
+    limit_hit("exports", actor)
     imported = conversation_import(actor=actor, data=data, copy=copy)
     return imported.made, one(actor, imported.conversation)

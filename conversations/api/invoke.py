@@ -11,18 +11,20 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from ninja import Router
 
+from billing.plans import run_counted
 from realtime.ending import ending
 from workspaces.access import Actor
-from workspaces.limits import limit_hit
+from workspaces.request import ApiRequest
 
 from ..database import in_database
 from ..follow import follow
 from ..models import Message, Run
-from ..schemas import AgentStream, Invoke, Invoked, RunAccepted
+from ..preview import run_preview
+from ..request_schemas import AgentStream, Invoke, PreviewAsked
+from ..schemas import Invoked, Preview, RunAccepted
 from ..services.run_start import UNSET, Started, run_start
 from ..wire import message_wire, run_wire
 from .answers import answer
-from .request import ApiRequest
 from .sse import event_stream
 
 router = Router(tags=["Runs"])
@@ -69,6 +71,20 @@ async def invoke(request: ApiRequest, body: Invoke) -> HttpResponseBase:
     return await whole_run(request.auth, started)
 
 
+@router.post("/invoke/preview", response=Preview, summary="What a message would cost")
+async def preview(request: ApiRequest, body: PreviewAsked) -> HttpResponseBase:
+    """Before it is sent: nothing is stored, asked or held, so that it may be otherwise a moment later."""
+    found = await in_database(
+        run_preview,
+        actor=request.auth,
+        agent_id=body.agent_id,
+        input_=body.message,
+        conversation_id=body.conversation_id,
+        model=body.model,
+    )
+    return answer(found)
+
+
 @router.post(
     "/agents/stream",
     response={200: None},
@@ -92,7 +108,7 @@ async def agents_stream(request: ApiRequest, body: AgentStream) -> HttpResponseB
 
 def begin(actor: Actor, **asked: Any) -> Started:
     """Counts, then starts. Raises what `run_start` raises, and TooManyRequests."""
-    limit_hit("runs", actor.user_id)
+    run_counted(actor)
     return run_start(actor=actor, **asked)
 
 

@@ -7,11 +7,12 @@ from typing import Annotated
 from django.http import HttpResponse
 from ninja import Query, Router
 
+from workspaces.request import ApiRequest
+
 from ..database import in_database
 from ..progress import conversation_progress, run_progress
 from ..progress_schemas import ConversationProgress, RunProgress
 from .answers import answer
-from .request import ApiRequest
 
 router = Router(tags=["Progress"])
 

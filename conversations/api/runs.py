@@ -11,14 +11,16 @@ from django.http.response import HttpResponseBase
 from ninja import Body, Query, Router
 from pydantic import Field
 
-from billing.selectors import attempts_of_run
+from billing.attempts import attempts_of_run
+from billing.plans import run_counted
 from workspaces.access import Actor
-from workspaces.limits import limit_hit
+from workspaces.request import ApiRequest
 
 from ..access import access_run
 from ..database import in_database
 from ..log import Piece, read_log
-from ..schemas import ChunkList, ResumeBody, Run, RunCancelled, RunResumed, RunSteered, SteerBody
+from ..request_schemas import ResumeBody, SteerBody
+from ..schemas import ChunkList, Run, RunCancelled, RunResumed, RunSteered
 from ..services.run_cancel import run_cancel
 from ..services.run_resume import run_resume
 from ..services.run_start import Started
@@ -26,7 +28,6 @@ from ..services.steering import run_steer
 from ..wire import run_wire
 from .answers import MOST_ROWS_IN, answer, listed, number_of
 from .invoke import SSE_CONTENT, accepted, client_id_of
-from .request import ApiRequest
 from .sse import event_stream, start_of
 
 router = Router(tags=["Runs"])
@@ -109,5 +110,5 @@ async def resume(
 
 
 def _resume(actor: Actor, run_id: str, client_id: str) -> Started:
-    limit_hit("runs", actor.user_id)
+    run_counted(actor)
     return run_resume(actor=actor, run_id=run_id, client_id=client_id)

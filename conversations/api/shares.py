@@ -13,13 +13,13 @@ from pydantic import Field, StrictBool
 
 from realtime.wire import Wire
 from workspaces.access import Actor
+from workspaces.request import ApiRequest
 
 from ..database import in_database
 from ..schemas import Instant, Visibility
 from ..services import sharing as service
 from ..sharing import link_wire, links_of_person, sharing_of
 from .answers import answer, listed
-from .request import ApiRequest
 
 router = Router(tags=["Sharing"])
 

@@ -1,7 +1,9 @@
 """A run as server-sent events: `id: <seq>` and `data: <chunk JSON>`, replay then live.
 
 A closed connection never cancels the run. Who may not read it any more (removed,
-revoked, made private) gets the last byte within a few seconds.
+revoked, made private) gets the last byte within a few seconds. While the database is
+away there are only pings: a reader that was cut off would be refused when it comes back,
+and a browser does not ask again after a refusal.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from time import monotonic
 from uuid import UUID
 
 from django.contrib.sessions.models import Session
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 
@@ -22,7 +25,7 @@ from workspaces.models import ApiToken, Membership
 
 from ..access import access_run
 from ..database import in_database
-from ..follow import follow
+from ..follow import FAULT_SECONDS, follow
 from .answers import BadCursor, number_of
 
 PING_SECONDS = 15.0
@@ -74,10 +77,14 @@ async def events(actor: Actor, run_id: UUID, after: int) -> AsyncIterator[bytes]
                 return
             now = monotonic()
             if now - last_check >= RIGHTS_SECONDS:
-                last_check = now
-                if not await may_read(actor, run_id):
+                may = await may_read(actor, run_id)
+                if may is False:
                     return
-            if not waiting.done():
+                if may:
+                    last_check = now
+                else:
+                    await asyncio.sleep(FAULT_SECONDS)
+            if not waiting.done() or now - last_check >= RIGHTS_SECONDS:
                 if now - last_byte >= PING_SECONDS - RIGHTS_SECONDS:
                     last_byte = now
                     yield b": ping\n\n"
@@ -97,11 +104,14 @@ async def events(actor: Actor, run_id: UUID, after: int) -> AsyncIterator[bytes]
         await chunks.aclose()  # type: ignore[attr-defined]
 
 
-async def may_read(actor: Actor, run_id: UUID) -> bool:
+async def may_read(actor: Actor, run_id: UUID) -> bool | None:
+    """None: nobody can say, the database is away."""
     try:
         return await in_database(_may_read, actor, run_id)
     except (NotFound, Forbidden):
         return False
+    except (OperationalError, InterfaceError):
+        return None
 
 
 def _may_read(actor: Actor, run_id: UUID) -> bool:

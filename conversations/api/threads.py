@@ -9,22 +9,25 @@ from django.http import HttpResponse
 from ninja import Query, Router
 from pydantic import Field
 
+from billing.plans import run_counted
 from workspaces.access import Actor
 from workspaces.limits import limit_hit
+from workspaces.request import ApiRequest
 
 from ..access import access_conversation
 from ..database import in_database
-from ..schemas import Conversation, Feedback, FeedbackBody, ForkBody, RunAccepted, Thread
+from ..request_schemas import FeedbackBody, ForkBody
+from ..schemas import Conversation, Feedback, RunAccepted
 from ..services.feedback import feedback_give, feedback_withdraw
 from ..services.fork import conversation_fork
 from ..services.run_continue import run_continue
 from ..services.run_start import Started
+from ..thread_schemas import Thread
 from ..threads import LONGEST_THREAD, THREAD_LENGTH, thread_part
 from ..wire import feedback_wire
 from .answers import answer
 from .conversations import one
 from .invoke import accepted, client_id_of
-from .request import ApiRequest
 
 router = Router(tags=["Conversations"])
 
@@ -59,7 +62,7 @@ async def fork(request: ApiRequest, conversation_id: str, body: ForkBody) -> Htt
 
 
 def _fork(actor: Actor, conversation_id: str, message_id: UUID) -> dict[str, Any]:
-    limit_hit("exports", actor.user_id)
+    limit_hit("exports", actor)
     return one(actor, conversation_fork(actor=actor, conversation_id=conversation_id, message_id=message_id))
 
 
@@ -91,5 +94,5 @@ async def go_on(request: ApiRequest, message_id: str) -> HttpResponse:
 
 
 def _continue(actor: Actor, message_id: str, client_id: str) -> Started:
-    limit_hit("runs", actor.user_id)
+    run_counted(actor)
     return run_continue(actor=actor, message_id=message_id, client_id=client_id)

@@ -11,15 +11,15 @@ from ninja import Router
 from pydantic import Field
 
 from workspaces.access import Actor
+from workspaces.request import ApiRequest
 
 from ..access import access_conversation, access_message, access_tool_call, as_uuid, readable
 from ..database import in_database
 from ..models import Run
 from ..models import ToolCall as ToolCallRow
-from ..schemas import ToolCall, ToolCallList
+from ..tool_call_schemas import ToolCall, ToolCallList
 from ..wire import tool_call_wire
 from .answers import answer, listed, number_of
-from .request import ApiRequest
 
 router = Router(tags=["Tool calls"])
 

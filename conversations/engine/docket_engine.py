@@ -68,6 +68,9 @@ class DocketEngine:
     def enqueue(self, run_id: UUID) -> None:
         self._soon(self._add(run_id))
 
+    def prepare(self, given: Handover) -> None:
+        """Nothing: no run is this process's own."""
+
     def begin(self, given: Handover) -> None:
         self.enqueue(given.run.pk)
 

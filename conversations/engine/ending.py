@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from billing.meter import attempts_total
+from billing.settling import attempts_total
 from nexus_core.agent import BaseAgent
 from nexus_core.chunks import ErrorChunk, MetadataChunk
 from nexus_core.ports import Settled

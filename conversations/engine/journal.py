@@ -13,7 +13,9 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from billing.meter import attempt_settle_in_transaction
+from billing.reserving import Caller
+from billing.settling import attempt_settle_in_transaction
+from billing.tool_costs import tool_charge_in_transaction
 from nexus_core.errors import RunFenced
 from nexus_core.messages import part_from_json, part_to_json
 from nexus_core.ports import Attempt, AttemptOutcome, Settled, StepRecord, ToolRecord
@@ -21,6 +23,7 @@ from nexus_core.usage import Cost, Usage
 from workspaces.failpoints import failpoint
 from workspaces.statements import Table, as_id, clock
 
+from ..activities import record_tool_ran
 from ..checkpoints import step_digest
 from ..database import in_database
 from ..instruments import tool_ended
@@ -87,8 +90,11 @@ class DbJournal:
         steps: Sequence[StepRecord],
         calls: Sequence[ToolRecord],
     ) -> None:
-        self._run_id, self._epoch = run.pk, run.epoch
+        self._run, self._run_id, self._epoch = run, run.pk, run.epoch
         self._conversation_id, self._answer_id = run.conversation_id, run.answer_id
+        self._caller = Caller(
+            run.workspace_id, run.requested_by_id, run.agent_slug, run.token_id, run.conversation_id
+        )
         self._recorder = recorder
         self._steps, self._calls = list(steps), list(calls)
         self.final: FinalStep | None = None
@@ -163,6 +169,16 @@ class DbJournal:
                     "duration_ms": call.duration_ms,
                 }
             ToolCall.objects.filter(pk=UUID(call.tool_id)).update(**fields)
+            if "completed_at" in fields and call.duration_ms is not None:  # it ran: nobody denied it before
+                record_tool_ran(self._run, call)
+            if call.cost and "completed_at" in fields:
+                tool_charge_in_transaction(
+                    self._caller,
+                    run_id=self._run_id,
+                    tool_id=UUID(call.tool_id),
+                    tool=call.name,
+                    amount=call.cost,
+                )
 
 
 def store_step(run_id: UUID, epoch: int, last_seq: int, done: FinalStep) -> None:

@@ -37,8 +37,10 @@ class LocalEngine:
     def enqueue(self, run_id: UUID) -> None:
         self._on_loop(self._start, run_id)
 
-    def begin(self, given: Handover) -> None:
+    def prepare(self, given: Handover) -> None:
         self._prepare(given)
+
+    def begin(self, given: Handover) -> None:
         self.enqueue(given.run.pk)
 
     def cancel(self, run_id: UUID) -> None:

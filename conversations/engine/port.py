@@ -23,8 +23,13 @@ class Engine(Protocol):
         """Have this run executed soon; from any thread. Told twice is told once."""
         ...
 
+    def prepare(self, given: Handover) -> None:
+        """Make ready what this run needs, inside the transaction of its start, which claimed it for `owner`.
+        Raises what the database raises."""
+        ...
+
     def begin(self, given: Handover) -> None:
-        """Execute this run, which its start claimed for `owner`; in a database thread, after the commit."""
+        """Execute that run; from any thread, after the commit."""
         ...
 
     def cancel(self, run_id: UUID) -> None:
@@ -61,6 +66,11 @@ def owner_here() -> str:
 def enqueue(run_id: UUID) -> None:
     if _engine is not None:
         _engine.enqueue(run_id)
+
+
+def prepare(given: Handover) -> None:
+    if _engine is not None:
+        _engine.prepare(given)
 
 
 def begin(given: Handover) -> None:

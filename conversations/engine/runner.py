@@ -17,12 +17,14 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.db import InterfaceError, InternalError, OperationalError, transaction
+from django.db import DatabaseError, InterfaceError, InternalError, OperationalError, transaction
 from django.db.models import F
 
 from agents.services import build_agent
-from billing.meter import DbMeter, attempts_settle_orphans
-from nexus_core.agent import AgentRequest, BaseAgent, run_agent
+from billing.meter import DbMeter
+from billing.plans import plan_terms
+from billing.settling import attempts_settle_orphans
+from nexus_core.agent import AgentRequest, BaseAgent, ModelAgent, run_agent
 from nexus_core.chunks import Chunk, ContentChunk, ErrorChunk, MetadataChunk, ReasoningChunk, ToolCallChunk
 from nexus_core.context import ExecutionContext
 from nexus_core.defaults import default_ports
@@ -49,6 +51,7 @@ from ..tracing import carried
 from . import pace
 from .approvals import DbApprovals
 from .ending import ending_of, with_all_spent
+from .garbage import settle
 from .inbox import DbInbox
 from .journal import DbJournal, fence
 from .recorder import Recorder, Ticker
@@ -77,11 +80,12 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Claim, agent and the person it works for; made in one crossing into the database."""
+    """Claim, agent, context and meter; made in one crossing into the database."""
 
     claim: Claim
     agent: BaseAgent | None
-    actor: Actor | None
+    context: ExecutionContext
+    meter: DbMeter
     fault: NexusError | None
     messages: Sequence[Message] = ()
     """The history as the model is told it, the question last."""
@@ -148,6 +152,7 @@ class Runner:
             self._tasks.pop(run_id, None)
             self._live.pop(run_id, None)
             self._stopped_early.discard(run_id)
+            settle("first run")  # what providers are spoken to with was imported by it
 
     async def _execute(self, run_id: UUID) -> None:
         given = handover.take(run_id)
@@ -167,16 +172,7 @@ class Runner:
             user_id=run.requested_by_id,
             agent_id=run.agent_slug,
         )
-        context = ExecutionContext(
-            run_id=str(run.pk),
-            conversation_id=str(run.conversation_id),
-            message_id=str(run.answer_id),
-            workspace_id=str(run.workspace_id),
-            user_id=str(run.requested_by_id or ""),
-            agent_id=run.agent_slug,
-            plan=run.workspace.plan,
-            services={"actor": prepared.actor} if prepared.actor is not None else {},
-        )
+        context = prepared.context
         recorder = Recorder(
             self._ticker,
             run_id=run.pk,
@@ -227,10 +223,18 @@ class Runner:
             return None
 
     def prepare(self, given: Handover) -> None:
-        """In the database thread that started the run: everything it needs, without another crossing."""
+        """In the transaction that starts the run: everything it needs, its first request reserved, so that
+        nothing is left to do between the commit and the provider. Raises what the database raises."""
         try:
-            given.prepared = self._prepare(given.run.pk, given)
-        except Exception:  # the start is committed and must be answered; the runner tries again itself
+            prepared = given.prepared = self._prepare(given.run.pk, given)
+            if prepared is None or not isinstance(prepared.agent, ModelAgent):
+                return
+            if first := prepared.agent.first_request(prepared.context, prepared.messages):
+                route, request = first
+                prepared.meter.reserve_ahead(request, route.provider.name)
+        except DatabaseError:
+            raise
+        except Exception:  # the question is stored all the same; the runner tries again itself
             log.exception("run %s could not be prepared by its start", given.run.pk)
 
     def _prepare(self, run_id: UUID, given: Handover | None) -> Prepared | None:
@@ -258,9 +262,9 @@ class Runner:
                 model=run.model_override or None,
             )
         except NexusError as fault:
-            return Prepared(claim, None, actor, fault, trace=trace)
+            return Prepared(claim, None, context_of(run, actor), meter_of(run), fault, trace=trace)
         messages = model_messages(claim.line, **agent_window(agent))
-        return Prepared(claim, agent, actor, None, messages, trace)
+        return Prepared(claim, agent, context_of(run, actor), meter_of(run), None, messages, trace)
 
     async def _work(
         self,
@@ -284,18 +288,7 @@ class Runner:
             return
         agent = prepared.agent
         journal = DbJournal(run=run, recorder=recorder, steps=claim.steps, calls=claim.calls)
-        meter = DbMeter(
-            workspace_id=run.workspace_id,
-            user_id=run.requested_by_id,
-            agent_id=run.agent_id,
-            agent_slug=run.agent_slug,
-            conversation_id=run.conversation_id,
-            run_id=run.pk,
-            token_id=run.token_id,
-            epoch=run.epoch,
-            crossing=in_database,
-            guard=partial(fence, run.pk, run.epoch),
-        )
+        meter = prepared.meter
         name = run.agent.name if run.agent is not None else run.agent_slug
         icon = run.agent.icon if run.agent is not None else ""
         where: dict[str, Any] = {
@@ -350,6 +343,7 @@ class Runner:
                     failpoint("after_chunk")
             finally:
                 await aclose(stream)
+                await meter.give_back()
             await recorder.flush()
             failpoint("before_finish")
             if terminal is None and waits:
@@ -387,6 +381,8 @@ class Runner:
         """The chunks that stand before the agent's: started (and what a resumed run takes over), or what a
         takeover says. Tool calls of the last completed step are shown again by the loop."""
         run = claim.run
+        if claim.fresh and claim.last_seq:
+            return  # its start stored `started`
         if not claim.last_seq:
             started = started_chunk(run)
             past = claim.past if run.resumed_from_id else {}
@@ -436,6 +432,35 @@ class Runner:
                 failpoint("after_release")
         except (RunFenced, TimeoutError, *DATABASE_AWAY):
             pass
+
+
+def context_of(run: Run, actor: Actor | None) -> ExecutionContext:
+    return ExecutionContext(
+        run_id=str(run.pk),
+        conversation_id=str(run.conversation_id),
+        message_id=str(run.answer_id),
+        workspace_id=str(run.workspace_id),
+        user_id=str(run.requested_by_id or ""),
+        agent_id=run.agent_slug,
+        plan=run.workspace.plan,
+        premium=plan_terms(run.workspace.plan).is_premium,
+        services={"actor": actor} if actor is not None else {},
+    )
+
+
+def meter_of(run: Run) -> DbMeter:
+    return DbMeter(
+        workspace_id=run.workspace_id,
+        user_id=run.requested_by_id,
+        agent_id=run.agent_id,
+        agent_slug=run.agent_slug,
+        conversation_id=run.conversation_id,
+        run_id=run.pk,
+        token_id=run.token_id,
+        epoch=run.epoch,
+        crossing=in_database,
+        guard=partial(fence, run.pk, run.epoch),
+    )
 
 
 def run_end_unstarted_if_cancelled(run_id: UUID) -> None:

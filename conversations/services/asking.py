@@ -23,6 +23,7 @@ from workspaces.audit import record
 from workspaces.models import Membership, Role
 
 from .. import events
+from ..activities import record_approval_asked
 from ..engine import port
 from ..engine.journal import fence
 from ..models import Approval, Conversation, Run, StandingApproval, ToolCall
@@ -132,7 +133,7 @@ def approval_ask(run: Run, call: ToolRecord) -> Decision | None:
             pk=UUID(call.tool_id), defaults=_asked(run, call, terms)
         )
         if created:
-            events.record_approval_asked(run, row)
+            record_approval_asked(run, row)
             transaction.on_commit(lambda: events.announce_approval(run.conversation, row))
     return None if created else decision_of(row)
 
@@ -193,6 +194,7 @@ def run_go_on(run: Run, conversation: Conversation) -> None:
 
         def after_commit() -> None:
             events.announce_started(conversation, run)
+            events.announce_waited(run)
             port.enqueue(run.pk)
 
         transaction.on_commit(after_commit)

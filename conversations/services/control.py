@@ -20,6 +20,7 @@ from workspaces.models import User
 
 from .. import events
 from ..access import access_conversation, access_run, as_uuid
+from ..activities import record_control
 from ..models import Run
 
 
@@ -111,6 +112,6 @@ def _hand_over(actor: Actor, run: Run, user: User, fence: int, how: str) -> Run:
             target_id=run.conversation_id,
             metadata={"runId": str(run.pk), "how": how, "to": str(user.pk)},
         )
-        events.record_control(run, actor.user_id, user)
+        record_control(run, actor.user_id, user)
         transaction.on_commit(lambda: events.announce_control(run, user))
     return run

@@ -20,6 +20,7 @@ from workspaces.audit import record
 
 from .. import events
 from ..access import access_tool_call
+from ..activities import record_approval_decided
 from ..engine.recorder import storable
 from ..models import Approval, ApprovalVote, Conversation, Run, StandingApproval, ToolCall
 from .asking import may_decide, run_go_on
@@ -169,7 +170,7 @@ def _close(row: Approval, run: Run, conversation: Conversation) -> None:
     """Writes the final decision and lets the run go on; under the locks of both."""
     row.decided_at = timezone.now()
     row.save(update_fields=["status", "note", "answer", "decided_by", "decided_at"])
-    events.record_approval_decided(conversation, row)
+    record_approval_decided(conversation, row)
     transaction.on_commit(lambda: events.announce_approval(conversation, row))
     run_go_on(run, conversation)
 
@@ -180,7 +181,8 @@ def _remember(actor: Actor, row: Approval) -> None:
     scope = REMEMBER[min(wanted)]
     if scope == "once":
         return
-    StandingApproval.objects.get_or_create(
+    # Where one stood already and was asked all the same, who gave it is gone or may not any more: now it is this person's.
+    StandingApproval.objects.update_or_create(
         workspace_id=row.workspace_id,
         agent_slug=row.agent_slug,
         tool_name=row.tool_name,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from nexus_core.chunks import Chunk
 from workspaces.access import Actor
 
 from ..models import Run
@@ -22,12 +23,14 @@ class Handover:
     """The run with its conversation, message, agent, workspace and person set; and whom it works for.
 
     Attributes:
+        started: its first chunk, which the start stored.
         prepared: what the runner made of it already (a `runner.Prepared`).
         cancelled: somebody asked it to stop before it began.
     """
 
     run: Run
     actor: Actor
+    started: Chunk
     prepared: Any = None
     cancelled: bool = False
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from nexus_core.messages import Message as ModelMessage
 from nexus_core.messages import TextPart
+from workspaces.models import Membership, Role, User
 
 from .. import events
 from ..engine.journal import fence
@@ -74,7 +75,7 @@ def steerings_follow_up(run: Run, conversation: Conversation) -> None:
     ):
         message = _as_message(row, run, parent_id=below)
         below = message.pk
-        if run.status == Run.Status.CANCELLED or row.author is None or run.agent_id is None:
+        if run.status == Run.Status.CANCELLED or run.agent_id is None or not _may_ask(row.author, run):
             continue
         following = Run.objects.create(
             workspace_id=run.workspace_id,
@@ -92,6 +93,12 @@ def steerings_follow_up(run: Run, conversation: Conversation) -> None:
         Steering.objects.filter(pk=row.pk).update(follow_up=following)
         events.queue_follow_up(conversation, following)
     Run.objects.filter(pk=run.pk).update(steerings=0)
+
+
+def _may_ask(person: User | None, run: Run) -> bool:
+    """Whoever left meanwhile, or may only read by now, has no run started for them."""
+    mine = Membership.objects.filter(workspace_id=run.workspace_id, user=person, user__is_active=True)
+    return person is not None and mine.exclude(role=Role.VIEWER).exists()
 
 
 def _as_told(row: Steering) -> ModelMessage:

@@ -84,7 +84,8 @@ def run_claim(run_id: UUID, owner: str) -> Claim | None:
 def claim_given(given: handover.Handover) -> Claim:
     """A run that its start claimed for this process."""
     failpoint("in_claim")
-    return Claim(given.run, branch_to(given.run.message), [], [], [], 0, False, actor=given.actor)
+    line = branch_to(given.run.message)
+    return Claim(given.run, line, [], [], [(1, given.started)], 1, False, actor=given.actor, last_seq=1)
 
 
 def _claim(run_id: UUID, owner: str) -> Claim | None:

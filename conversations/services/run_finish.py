@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from billing.meter import attempts_total
+from billing.settling import attempts_total
 from nexus_core.chunks import Chunk, ErrorChunk, MetadataChunk, ToolCallChunk
 from nexus_core.errors import RunFenced
 from nexus_core.toolcalls import chunk_of
@@ -26,16 +26,17 @@ from workspaces.audit import record
 from workspaces.failpoints import failpoint
 
 from .. import events, instruments
+from ..activities import record_approval_decided, record_finished
 from ..checkpoints import readable_log
 from ..engine import port
 from ..engine.journal import FinalStep, store_step, tool_record
 from ..engine.recorder import encode
 from ..engine.writer import Row, frame_of
 from ..fold import fold, visible_text
-from ..models import Approval, Conversation, Message, Run, RunChunk, ToolCall
+from ..models import Approval, Conversation, Message, Run, ToolCall
 from .asking import waited_ms
 from .hearing import steerings_follow_up
-from .statements import CHUNKS, MESSAGES, conversation_count, run_end, run_waiting
+from .statements import MESSAGES, chunks_insert, conversation_count, run_end, run_waiting
 
 STOPPED = "Stopped before anybody decided."
 
@@ -95,7 +96,7 @@ def run_end_unstarted(run_id: UUID, *, status: str, error_code: str = "", error_
             chunks.append(ErrorChunk(error_message, error_code))
         log = list(enumerate(chunks, 1))
         rows = [Row(seq, chunk.type, encode(chunk)) for seq, chunk in log]
-        CHUNKS.insert(*[RunChunk(run_id=run.pk, seq=row.seq, type=row.type, wire=row.wire) for row in rows])
+        chunks_insert(run.pk, *rows)
         _publish_rows_after_commit(run, rows)
         ending = Ending(status, error_code=error_code, error_message=error_message)
         _end(
@@ -133,7 +134,7 @@ def run_end_waiting(run_id: UUID) -> bool:
             chunk = chunk_of(tool_record(call))
             log.append((last_seq, chunk))
             rows.append(Row(last_seq, chunk.type, encode(chunk)))
-        CHUNKS.insert(*[RunChunk(run_id=run.pk, seq=row.seq, type=row.type, wire=row.wire) for row in rows])
+        chunks_insert(run.pk, *rows)
         _publish_rows_after_commit(run, rows)
         spent = attempts_total(run_id)
         ending = Ending("cancelled", usage=spent.usage, cost=spent.cost)
@@ -144,6 +145,7 @@ def run_end_waiting(run_id: UUID) -> bool:
             epoch=run.epoch,
             conversation=conversation,
         )
+        transaction.on_commit(lambda: events.announce_waited(run))
         return True
 
 
@@ -220,7 +222,7 @@ def _end(
     # What people asked for while it ran: the row in the runner's hands is from its beginning.
     superseded, run.cancelled_by_id, steerings, tail_id = ended
     row = last.terminal
-    CHUNKS.insert(RunChunk(run_id=run.pk, seq=row.seq, type=row.type, wire=row.wire))
+    chunks_insert(run.pk, row)
     answer = Message(
         id=run.answer_id,
         conversation=conversation,
@@ -240,7 +242,7 @@ def _end(
     if steerings:
         steerings_follow_up(run, conversation)
     following = run_waiting(run.conversation_id, run.agent_slug)
-    events.record_finished(run, conversation)
+    record_finished(run, conversation)
     _record(run, last.calls)
 
     def after_commit() -> None:
@@ -299,9 +301,28 @@ def _end_calls(run: Run) -> None:
     calls.filter(status=ToolCall.Status.RUNNING).update(
         status=ToolCall.Status.UNKNOWN, error="The run ended while this call was running.", completed_at=Now()
     )
-    Approval.objects.filter(run=run, status=Approval.Status.OPEN).update(
+    withdrawn = Approval.objects.filter(run=run, status=Approval.Status.OPEN).update(
         status=Approval.Status.WITHDRAWN, decided_at=Now()
     )
+    if withdrawn:
+        _tell_withdrawn(run)
+
+
+def _tell_withdrawn(run: Run) -> None:
+    """Nobody needs to decide any more: audit, feed, and those who were asked hear of it."""
+    for row in Approval.objects.filter(run=run, status=Approval.Status.WITHDRAWN):
+        record(
+            "tool_withdrawn",
+            workspace_id=run.workspace_id,
+            user_id=run.cancelled_by_id,
+            agent_slug="" if run.cancelled_by_id else run.agent_slug,
+            target_type="tool",
+            target_id=row.pk,
+            target_name=row.tool_name,
+            metadata={"agentId": run.agent_slug, "runId": str(run.pk)},
+        )
+        record_approval_decided(run.conversation, row)
+        transaction.on_commit(lambda row=row: events.announce_approval(run.conversation, row))  # type: ignore[misc]
 
 
 def _publish_rows_after_commit(run: Run, rows: list[Row]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from uuid import UUID, uuid4
 
 from django.db import IntegrityError, transaction
@@ -20,29 +20,35 @@ from django.utils import timezone
 from agents.models import Agent
 from agents.services import access_agent
 from nexus_core.errors import NexusError
+from realtime.frames import Frame
 from workspaces.access import Actor, NotFound
 from workspaces.failpoints import failpoint
 
 from ..access import access_conversation, access_message, as_uuid, readable, require_write
+from ..activities import record_asked, record_files_saved
 from ..engine import port
-from ..events import announce_asked, record_asked
+from ..engine.recorder import encode
+from ..engine.writer import Row, frame_of
+from ..events import announce_asked
 from ..models import Conversation, Message, Run, Upload
 from ..tracing import carry
 from . import handover
 from .input import BadInput, message_parts
 from .run_cancel import cancel_in_transaction
+from .run_finish import started_chunk
 from .statements import (
     CONVERSATIONS,
     MESSAGES,
     RUNS,
     agent_asked,
     agent_asked_there,
+    chunks_insert,
     conversation_count,
 )
 from .titles import TEMPORARY_TITLE, title_from
 
 Policy = Literal["reject", "enqueue", "interrupt", "rollback"]
-POLICIES: tuple[Policy, ...] = ("reject", "enqueue", "interrupt", "rollback")
+POLICIES: tuple[Policy, ...] = get_args(Policy)
 UNSET: Any = object()
 
 
@@ -217,6 +223,7 @@ def _start(
         for upload in files:
             if not Upload.objects.filter(pk=upload.pk).update(conversation=conversation):
                 raise NotFound()  # its owner removed it at this moment
+        record_files_saved(conversation, actor.user, len(files))
     waits = bool(live)
     # Where runs are executed right here, and nothing stands before it, its owner is known: the claim is part
     # of the start.
@@ -240,27 +247,42 @@ def _start(
         owner=owner,
         started_at=now if owner else None,
         heartbeat_at=Now() if owner else None,
+        last_seq=1 if owner else 0,
     )
     RUNS.insert(run)
     run.heartbeat_at = None  # the database's clock has it
     record_asked(run, conversation)
 
-    given = handover.Handover(run, actor)
+    first, given = None, None
     if owner:
-        handover.keep(given)
+        carry(run.pk)
+        first, given = _taken(run, actor)
+    else:
+        transaction.on_commit(lambda: carry(run.pk))
 
     def after_commit() -> None:
         failpoint("after_start_commit")
-        announce_asked(conversation, message, run, new=new)
-        if owner:
+        announce_asked(conversation, message, run, new=new, started=first)
+        if given is not None:
             port.begin(given)
         elif not waits:
             port.enqueue(run.pk)
 
-    transaction.on_commit(lambda: carry(run.pk))
     transaction.on_commit(after_commit)
     failpoint("before_start_commit")
     return Started(run, conversation, message, True)
+
+
+def _taken(run: Run, actor: Actor) -> tuple[Frame, handover.Handover]:
+    """The run is this process's from its first moment: its runner finds its first chunk written, its agent made and its
+    first request reserved."""
+    started = started_chunk(run)
+    row = Row(1, started.type, encode(started))
+    chunks_insert(run.pk, row)
+    given = handover.Handover(run, actor, started)
+    handover.keep(given)
+    port.prepare(given)
+    return frame_of(str(run.pk), str(run.conversation_id), row), given
 
 
 def _visibility(value: str) -> str:

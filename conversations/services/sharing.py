@@ -175,7 +175,7 @@ def link_create(
         conversation = Conversation.objects.select_for_update(no_key=True).get(pk=found.pk)
         require_sharing(actor, conversation)
         require_links(actor)
-        limit_hit("exports", actor.user_id)
+        limit_hit("exports", actor)
         if links_of_conversation(conversation).count() >= MOST_LINKS:
             raise BadInput(f"A conversation has at most {MOST_LINKS} links at a time. Revoke one first.")
         text, now = new_share(), timezone.now()

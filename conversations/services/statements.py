@@ -20,6 +20,7 @@ from workspaces.access import Actor
 from workspaces.statements import Compiled, Table, as_id, clock, from_id
 
 from ..access import access_conversation, writable
+from ..engine.writer import Row
 from ..models import Conversation, Message, Run, RunChunk
 
 CONVERSATIONS = Table(Conversation)
@@ -106,6 +107,10 @@ def agent_asked_there(
 
 
 # --- a run ---
+
+
+def chunks_insert(run_id: UUID, *rows: Row) -> None:
+    CHUNKS.insert(*[RunChunk(run_id=run_id, seq=row.seq, type=row.type, wire=row.wire) for row in rows])
 
 
 def run_end(run: Run, *, was: str, epoch: int) -> tuple[bool, UUID | None, int, UUID | None] | None:

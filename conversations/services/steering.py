@@ -21,6 +21,7 @@ from workspaces.audit import record
 
 from .. import events
 from ..access import access_run
+from ..activities import record_steered
 from ..engine import port
 from ..models import Conversation, Run, Steering
 from .control import require_control
@@ -79,7 +80,7 @@ def run_steer(
         )
         row.author = actor.user
         Run.objects.filter(pk=run.pk).update(steerings=F("steerings") + 1)
-        events.record_steered(conversation, run, actor.user_id)
+        record_steered(conversation, run, actor.user_id)
         record(
             "run_steered",
             actor=actor,

@@ -36,6 +36,9 @@ class Service:
             self.on_stop.pop()()
 
 
+_kept: list[socket.socket] = []
+
+
 def scratch(prefix: str) -> Path:
     """A folder that every user may pass through, short enough for socket paths."""
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir="/tmp" if Path("/tmp").is_dir() else None))
@@ -44,9 +47,20 @@ def scratch(prefix: str) -> Path:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port at which nobody listens, and which nobody else is given for as long as this process lives.
+
+    It stays bound here, without listening: whoever connects is refused, whoever binds it by its number and with
+    SO_REUSEADDR, as every server does, gets it, again and again. (Only Linux tells these two apart.)
+    """
+    probe = socket.socket()
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    probe.bind(("127.0.0.1", 0))
+    port = int(probe.getsockname()[1])
+    if sys.platform == "linux":
+        _kept.append(probe)
+    else:
+        probe.close()
+    return port
 
 
 def answers(port: int) -> bool:
@@ -58,7 +72,7 @@ def answers(port: int) -> bool:
 
 
 def wait_until(
-    ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, *, seconds: float = 30
+    ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, *, seconds: float = 90
 ) -> None:
     """Raises `ServiceMissing` with the end of the log when the server ends or is not ready in time."""
     deadline = time.monotonic() + seconds

@@ -23,7 +23,7 @@ import sys
 from playwright.sync_api import sync_playwright
 with sync_playwright() as p:
     flags = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
-    browser = p.chromium.launch(executable_path=sys.argv[1], args=flags, timeout=30_000)
+    browser = p.chromium.launch(executable_path=sys.argv[1], args=flags, timeout=90_000)
     page = browser.new_page()
     page.set_content("<p>seen</p>")
     print(page.inner_text("p"))
@@ -99,7 +99,7 @@ def _fault(path: str, libraries: str) -> str:
             capture_output=True,
             text=True,
             check=False,
-            timeout=90,
+            timeout=180,
         )
     except (OSError, subprocess.TimeoutExpired) as why:
         return str(why)

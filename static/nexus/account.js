@@ -21,6 +21,8 @@ class PasskeyForm {
     const why = passkeysAt(location.hostname) || this.#none();
     if (form.dataset.passkey === "add" && why) this.#say(why);
     form.hidden = Boolean(why) && form.dataset.passkey !== "add";
+    // The server draws it disabled: sent before this runs, a form has no passkey in it and is refused.
+    this.button.disabled = Boolean(why);
   }
 
   async #run() {

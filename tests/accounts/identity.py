@@ -1,4 +1,5 @@
-"""A small OpenID Connect provider on loopback: discovery, authorize, token (with PKCE), user info."""
+"""A small provider on loopback: OpenID Connect (discovery, authorize, token with PKCE, user info), also at GitHub's
+addresses, with GitHub's answers."""
 
 from __future__ import annotations
 
@@ -66,7 +67,7 @@ class IdentityProvider:
             self.send(at, 500, {"error": "server_error"})
         elif address.path == "/.well-known/openid-configuration":
             self.send(at, 200, self.discovery())
-        elif address.path == "/authorize":
+        elif address.path in ("/authorize", "/login/oauth/authorize"):
             self.asked.append(query)
             code = secrets.token_hex(8)
             self.codes[code] = query
@@ -74,10 +75,13 @@ class IdentityProvider:
             back = urlencode({"code": code, "state": query["state"]})
             at.send_header("Location", f"{query['redirect_uri']}?{back}")
             at.end_headers()
-        elif address.path == "/token":
+        elif address.path in ("/token", "/login/oauth/access_token"):
             self.send(at, *self.token(form))
-        elif address.path == "/userinfo":
+        elif address.path in ("/userinfo", "/api/v3/user"):
             self.send(at, 200, self.person | self.info)
+        elif address.path == "/api/v3/user/emails":
+            emails = [{"email": self.person["email"], "primary": True, "verified": True}]
+            self.send(at, 200, emails)
         else:
             self.send(at, 404, {})
 
@@ -104,6 +108,7 @@ class IdentityProvider:
             "aud": CLIENT,
             "iat": now,
             "exp": now + 60,
+            "nonce": asked.get("nonce"),
             **self.person,
             **self.claims,
         }
@@ -111,7 +116,7 @@ class IdentityProvider:
         return 200, {"access_token": "opaque", "token_type": "Bearer", "id_token": signed, "expires_in": 60}
 
     @staticmethod
-    def send(at: BaseHTTPRequestHandler, status: int, body: dict[str, Any]) -> None:
+    def send(at: BaseHTTPRequestHandler, status: int, body: Any) -> None:
         data = json.dumps(body).encode()
         at.send_response(status)
         at.send_header("Content-Type", "application/json")

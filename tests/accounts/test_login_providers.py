@@ -37,6 +37,7 @@ def test_it_reads_each_service():
     assert read(**variables) == ("openid_connect", "github", "google")
     made = allauth_settings(read_providers(with_(variables)))
     assert all(one["OAUTH_PKCE_ENABLED"] for one in made.values())
+    assert [name for name, one in made.items() if "provider_class" in one] == ["openid_connect", "google"]
     assert made["openid_connect"]["APPS"][0]["settings"]["server_url"] == "https://id.example.org"
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from html import unescape
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
@@ -13,8 +11,9 @@ import pytest
 from tests.e2e.server import Server
 
 from .identity import CLIENT, SECRET, IdentityProvider
+from .visitor import PASSWORD, Browser
 
-PASSWORD = "a long pass phrase"
+pytestmark = pytest.mark.slow
 BEGIN = "/accounts/oidc/sso/login/"
 
 
@@ -40,49 +39,14 @@ def server(provider: IdentityProvider, tmp_path_factory: pytest.TempPathFactory)
     running.start()
     yield running
     running.stop()
-    assert running.tracebacks() == [], running.log.read_text()[-4000:]
-
-
-class Browser(httpx.Client):
-    """Follows nothing by itself; `walk` goes to the provider and back as a browser would."""
-
-    def __init__(self, server: Server) -> None:
-        super().__init__(base_url=server.url, trust_env=False, timeout=30)
-
-    def send_form(self, page: str, address: str, **fields: str) -> httpx.Response:
-        found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', self.get(page).text)
-        assert found is not None
-        return self.post(address, data={**fields, "csrfmiddlewaretoken": found[1]})
-
-    def log_in(self) -> Browser:
-        done = self.send_form(
-            "/accounts/login/", "/accounts/login/", login="alice", password=PASSWORD, remember="on"
-        )
-        assert done.status_code == 302
-        return self
-
-    def leave(self, process: str = "login") -> str:
-        """Presses the button: where the page that answers leads to."""
-        answer = self.send_form("/accounts/login/" if process == "login" else "/accounts/3rdparty/",
-                                f"{BEGIN}?process={process}")  # fmt: skip
-        assert answer.status_code == 200, answer.headers.get("location")
-        found = re.search(r'http-equiv="refresh" content="0;url=([^"]+)"', answer.text)
-        assert found is not None, answer.text[-800:]
-        return unescape(found[1])
-
-    def walk(self, process: str = "login") -> httpx.Response:
-        back = httpx.get(self.leave(process), trust_env=False).headers["location"]
-        return self.get(back)
-
-    @property
-    def is_in(self) -> bool:
-        return self.get("/settings/").status_code == 200
+    found = running.tracebacks()
+    assert not found, "\n\n".join(found)
 
 
 @pytest.fixture
 def visitor(server: Server, provider: IdentityProvider) -> Iterator[Browser]:
     provider.reset(sub="42", email="carol@example.org", name="Carol", preferred_username="carol")
-    with Browser(server) as browser:
+    with Browser(server, BEGIN) as browser:
         yield browser
 
 
@@ -95,11 +59,12 @@ def test_it_offers_what_is_configured_and_nothing_else(visitor):
     assert "content-security-policy" in visitor.get("/accounts/login/").headers
 
 
-def test_it_asks_with_a_state_and_a_challenge(visitor, provider):
+def test_it_asks_with_a_state_a_challenge_and_a_nonce(visitor, provider):
     asked = parse_qs(urlsplit(visitor.leave()).query)
     assert asked["response_type"] == ["code"]
     assert asked["code_challenge_method"] == ["S256"]
     assert len(asked["state"][0]) >= 16
+    assert len(asked["nonce"][0]) >= 32
     assert set(asked["scope"][0].split()) == {"openid", "profile", "email"}
 
 
@@ -113,25 +78,24 @@ def test_it_lets_no_stranger_in_while_sign_up_is_closed(visitor):
 def test_it_logs_in_who_connected_the_account_before(visitor, provider, server):
     provider.reset(sub="alice-there", email="alice@elsewhere.example")
     alice = visitor.log_in()
-    confirm = {"password": PASSWORD}
-    alice.send_form("/accounts/reauthenticate/", "/accounts/reauthenticate/", **confirm)
+    alice.reauthenticate()
     connected = alice.walk("connect")
     assert connected.headers["location"].endswith("/accounts/3rdparty/")
     assert "Acme" in alice.get("/accounts/3rdparty/").text
-    with Browser(server) as elsewhere:
+    with Browser(server, BEGIN) as elsewhere:
         assert elsewhere.walk().headers["location"] == "/"
         assert elsewhere.is_in
 
 
 def test_it_refuses_an_answer_to_a_question_it_did_not_ask(visitor, provider, server):
     provider.reset(sub="alice-there")
-    back = httpx.get(visitor.leave(), trust_env=False).headers["location"]
+    back = httpx.get(visitor.leave(), trust_env=False, timeout=60).headers["location"]
     query = {name: values[0] for name, values in parse_qs(urlsplit(back).query).items()}
     path = urlsplit(back).path
     for state in ("", "wrong" * 4):
         answer = visitor.get(f"{path}?{urlencode({**query, 'state': state})}")
         assert "That did not work" in answer.text
-    with Browser(server) as other:
+    with Browser(server, BEGIN) as other:
         assert "That did not work" in other.get(back).text, "another browser's state"
         assert not other.is_in
     assert not visitor.is_in
@@ -139,9 +103,11 @@ def test_it_refuses_an_answer_to_a_question_it_did_not_ask(visitor, provider, se
 
 def test_it_refuses_a_code_that_was_issued_to_another_browser(visitor, provider, server):
     provider.reset(sub="alice-there")
-    with Browser(server) as thief:
-        stolen = parse_qs(urlsplit(httpx.get(thief.leave(), trust_env=False).headers["location"]).query)
-    back = urlsplit(httpx.get(visitor.leave(), trust_env=False).headers["location"])
+    with Browser(server, BEGIN) as thief:
+        stolen = parse_qs(
+            urlsplit(httpx.get(thief.leave(), trust_env=False, timeout=60).headers["location"]).query
+        )
+    back = urlsplit(httpx.get(visitor.leave(), trust_env=False, timeout=60).headers["location"])
     own = parse_qs(back.query)
     mixed = urlencode({"code": stolen["code"][0], "state": own["state"][0]})
     assert "That did not work" in visitor.get(f"{back.path}?{mixed}").text
@@ -150,8 +116,15 @@ def test_it_refuses_a_code_that_was_issued_to_another_browser(visitor, provider,
 
 @pytest.mark.parametrize(
     "claims",
-    [{"aud": "another-client"}, {"iss": "http://127.0.0.1:9/"}, {"exp": 1}, {"sub": "somebody-else"}],
-    ids=lambda claims: next(iter(claims)),
+    [
+        {"aud": "another-client"},
+        {"iss": "http://127.0.0.1:9/"},
+        {"exp": 1},
+        {"sub": "somebody-else"},
+        {"nonce": "of-another-question"},
+        {"nonce": None},
+    ],
+    ids=lambda claims: "-".join(str(word) for word in next(iter(claims.items()))),
 )
 def test_it_refuses_an_id_token_that_is_not_about_this(visitor, provider, claims):
     provider.reset(sub="alice-there")
@@ -160,8 +133,24 @@ def test_it_refuses_an_id_token_that_is_not_about_this(visitor, provider, claims
     assert not visitor.is_in
 
 
+def test_its_nonce_is_its_own_whatever_the_button_says(visitor, provider):
+    asked = [visitor.leave(also="&auth_params=nonce%3Dchosen") for _ in range(2)]
+    nonces = {nonce for one in asked for nonce in parse_qs(urlsplit(one).query)["nonce"]}
+    assert len(nonces) == 2 and "chosen" not in nonces
+
+
+def test_it_refuses_a_token_that_was_issued_to_another_question(visitor, provider, server):
+    """The code, the state and the challenge are this browser's; only the token is of another login [nonce]."""
+    provider.reset(sub="alice-there")
+    with Browser(server, BEGIN) as thief:
+        other = parse_qs(urlsplit(thief.leave()).query)["nonce"][0]
+    provider.claims = {"nonce": other}
+    assert "That did not work" in visitor.walk().text
+    assert not visitor.is_in
+
+
 def test_it_says_so_when_the_provider_is_away_or_says_no(visitor, provider):
-    back = urlsplit(httpx.get(visitor.leave(), trust_env=False).headers["location"])
+    back = urlsplit(httpx.get(visitor.leave(), trust_env=False, timeout=60).headers["location"])
     state = parse_qs(back.query)["state"][0]
     refused = visitor.get(f"{back.path}?{urlencode({'error': 'access_denied', 'state': state})}")
     page = visitor.get(refused.headers["location"]) if refused.is_redirect else refused

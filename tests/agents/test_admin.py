@@ -17,15 +17,6 @@ from .conftest import BACKEND
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def operator(alice: Actor) -> Client:
-    alice.user.is_staff = alice.user.is_superuser = True
-    alice.user.save()
-    client = Client()
-    client.force_login(alice.user, backend=BACKEND)
-    return client
-
-
 def fields_of(agent: Agent, **changes: Any) -> dict[str, Any]:
     fields = {
         "name": agent.name,

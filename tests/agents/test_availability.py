@@ -9,10 +9,12 @@ from collections.abc import Iterator
 import pytest
 
 from agents import availability
+from agents.availability import LONGEST_WAIT
 from agents.models import Agent, ProviderEndpoint
 from agents.selectors import agent_availability, agents_with_availability, providers_wire
+from scripts.services import free_port
 from workspaces.access import Actor
-from workspaces.services import provider_key_set
+from workspaces.provider_keys import provider_key_set
 
 pytestmark = pytest.mark.django_db
 
@@ -25,9 +27,7 @@ def listening() -> Iterator[str]:
 
 @pytest.fixture
 def nowhere() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    return f"http://127.0.0.1:{port}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 def agent(actor: Actor, slug: str) -> Agent:
@@ -87,13 +87,14 @@ def test_a_server_that_swallows_connections_holds_no_page_up(
     import threading
 
     released = threading.Event()
-    monkeypatch.setattr(availability, "_listens", lambda address, guard: released.wait(20))
+    monkeypatch.setattr(availability, "_listens", lambda address, guard: released.wait(100))
+    monkeypatch.setattr(availability, "LONGEST_WAIT", LONGEST_WAIT)
     monkeypatch.setenv("OLLAMA_HOST", "http://127.0.0.1:9")
     started = time.monotonic()
     told = agent_availability(agent(alice, "llama-3-assistant"), alice)
     waited = time.monotonic() - started
     released.set()
-    assert waited < 5  # far below the probe's own time: the page did not wait for it
+    assert waited < 60  # far below the probe's own time: the page did not wait for it
     assert not told.is_available
     assert "not answered yet" in told.reason
 
@@ -108,6 +109,7 @@ def test_many_pages_at_once_share_one_probe(alice: Actor, monkeypatch: pytest.Mo
         return True
 
     monkeypatch.setattr(availability, "_listens", listens)
+    monkeypatch.setattr(availability, "FRESH_SECONDS", 600.0)  # none of them finds it old
     with ThreadPoolExecutor(8) as pages:
         told = list(pages.map(lambda _: availability._probe_all({("http://127.0.0.1:9", None)}), range(200)))
     assert told == [{("http://127.0.0.1:9", None): True}] * 200

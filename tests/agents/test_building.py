@@ -14,7 +14,7 @@ from nexus_core.agent import AgentRequest, ModelAgent
 from nexus_core.chunks import ErrorChunk
 from nexus_core.errors import AgentNotFound
 from workspaces.access import Actor
-from workspaces.services import provider_key_set
+from workspaces.provider_keys import provider_key_set
 
 pytestmark = pytest.mark.django_db
 

@@ -24,6 +24,8 @@ RSS = """<?xml version="1.0"?><rss version="2.0"><channel><title>T</title>
 ATOM = """<?xml version="1.0"?><feed xmlns="http://www.w3.org/2005/Atom"><title>A</title>
 <entry><title>Newest</title><link href="https://atom.example/3"/><updated>2026-11-20T09:00:00Z</updated><summary>S</summary></entry></feed>"""
 
+BOMB = gzip.compress(b"0" * 30_000_000)
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -37,7 +39,7 @@ async def house() -> AsyncIterator[str]:
         return web.Response()
 
     async def bomb(request: web.Request) -> web.StreamResponse:
-        return web.Response(body=gzip.compress(b"0" * 30_000_000), headers={"Content-Encoding": "gzip"})
+        return web.Response(body=BOMB, headers={"Content-Encoding": "gzip"})
 
     app.router.add_get("/rss", _text(RSS))
     app.router.add_get("/atom", _text(ATOM))
@@ -69,6 +71,12 @@ def _to(status: int, where: str = "") -> Handler:
         return web.Response(status=status, headers={"Location": where} if where else {})
 
     return answer
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four seconds are enough for a feed; a machine that tests may have other things to do."""
+    monkeypatch.setitem(fetch.__kwdefaults__, "seconds", 60.0)
 
 
 @pytest.fixture

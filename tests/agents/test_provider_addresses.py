@@ -17,9 +17,6 @@ from nexus_core.messages import user
 from nexus_core.providers.base import ModelRequest, ProviderSpec, Wire
 from nexus_core.providers.table import BY_NAME, create_provider
 from nexus_site import config
-from workspaces.access import Actor
-
-from .conftest import BACKEND
 
 WIRES: tuple[Wire, ...] = ("anthropic", "openai-responses", "openai-chat", "azure-chat", "gemini", "ollama")
 REQUEST = ModelRequest(model="m", messages=[user("hello")])
@@ -165,20 +162,16 @@ async def test_an_address_of_the_house_is_not_even_knocked_at(house: tuple[House
     ],
 )
 def test_the_form_says_what_to_do(
-    alice: Actor, settings: object, address: str, networks: list[str], taken: bool
+    operator: Client, settings: object, address: str, networks: list[str], taken: bool
 ) -> None:
     settings.NEXUS_PROVIDER_NETWORKS = networks  # type: ignore[attr-defined]
     endpoints_seed()
-    alice.user.is_staff = alice.user.is_superuser = True
-    alice.user.save()
-    client = Client()
-    client.force_login(alice.user, backend=BACKEND)
     fields = {"label": "vLLM", "wire": "openai-chat", "base_url": address, "base_url_var": "VLLM_BASE_URL"}
-    response = client.post("/admin/agents/providerendpoint/vllm/change/", {**fields, "is_enabled": "on"})
+    response = operator.post("/admin/agents/providerendpoint/vllm/change/", {**fields, "is_enabled": "on"})
     assert (response.status_code == 302) is taken, response.content.decode()
     if not taken and not address.startswith("ftp"):
         assert b"NEXUS_PROVIDER_NETWORKS" in response.content
-    refused = client.post(
+    refused = operator.post(
         "/admin/agents/providerendpoint/vllm/change/",
         {**fields, "base_url": "https://x.example", "base_url_var": "DATABASE_URL"},
     )

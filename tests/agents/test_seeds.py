@@ -96,7 +96,7 @@ def test_the_command_fills_everything_and_runs_twice(
     call_command("seed")
     out = capsys.readouterr().out.splitlines()
     assert "demo / demo" in out[0]
-    assert out[-1] == "Seeded: 0 provider addresses, 0 news feeds, 0 prices, 0 agents."
+    assert out[-1] == "Seeded: 0 provider addresses, 0 news feeds, 0 prices, 0 plans, 0 agents."
     person = User.objects.get(username="demo")
     assert person.check_password("demo")
     assert person.is_superuser

@@ -84,7 +84,7 @@ def test_it_knows_what_the_provider_did(relay: peers.RelayPeer, provider_url: st
     async def measure() -> dict[str, int]:
         async with opened(relay, 1) as [line]:
             await line.ask(Order(42, 250))
-            await line.ended(30)
+            await line.ended(90)
             return await provider_log(provider_url, 42)
 
     before = now_us()

@@ -39,7 +39,7 @@ async def test_it_cuts_frames_of_every_length_from_the_tape() -> None:
 
     async with server(handler) as port:
         socket = await Socket.open(port, "/")
-        await socket.wait_for(b"end", seconds=10)
+        await socket.wait_for(b"end", seconds=60)
         assert [frame.payload.decode() for frame in socket.frames] == texts
         assert socket.wire_bytes > sum(map(len, texts))
         await socket.close()
@@ -57,7 +57,7 @@ async def test_it_answers_a_ping_that_lies_behind_text() -> None:
 
     async with server(handler) as port:
         socket = await Socket.open(port, "/")
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             await answered.wait()
         await socket.close()
 
@@ -79,7 +79,7 @@ async def test_it_speaks_as_much_engine_io_as_is_needed() -> None:
     async with server(handler) as port:
         socket = await engineio.join(port, "/socket.io/", {"token": "t"}, {})
         engineio.emit(socket, "ask", {"n": 1})
-        await socket.wait_for(b"told", seconds=10)
+        await socket.wait_for(b"told", seconds=60)
         assert [event for event, _ in engineio.events(socket)] == [["told", {"text": "x"}]]
         await socket.close()
     assert heard[0] == '40{"token":"t"}'
@@ -107,7 +107,7 @@ async def test_it_reads_events_whole_and_in_pieces(chunked: bool) -> None:
     async with running:
         answer = await Answer.open(running.sockets[0].getsockname()[1])
         answer.request("GET", "/", {})
-        status, whole = await answer.whole(10)
+        status, whole = await answer.whole(60)
         assert (status, whole) == (200, body)
         texts = [frame.payload for frame in answer.frames]
         assert texts[-1] == b"[DONE]"
@@ -135,7 +135,7 @@ def test_it_does_not_start_on_a_word_it_does_not_know() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=110,
     )
     assert done.returncode == 2
     assert "unknown: nonsense" in done.stderr
@@ -159,7 +159,7 @@ def test_it_ends_everything_when_it_is_interrupted(how: signal.Signals) -> None:
         started = children(running.pid)
         assert len(started) == 2  # the provider and the relay
         running.send_signal(how)
-        running.communicate(timeout=60)
+        running.communicate(timeout=100)
         assert running.returncode == 128 + how
         assert [pid for pid in started if Path(f"/proc/{pid}").exists()] == []
     finally:

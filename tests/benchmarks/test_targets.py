@@ -75,7 +75,16 @@ def test_it_keeps_every_round_for_another_day() -> None:
 def test_it_reads_its_command_line() -> None:
     usual = arguments([])
     assert usual.size.plan.rounds >= 5
-    assert set(usual.stages) == {"relay", "fanout", "capacity", "crossing", "stops", "load"}
+    assert set(usual.stages) == {
+        "relay",
+        "fanout",
+        "capacity",
+        "crossing",
+        "stops",
+        "metering",
+        "load",
+        "idle",
+    }
     assert arguments(["--load"]).stages == ["load"]
     soak = arguments(["--soak"]).soak
     assert soak is not None

@@ -33,15 +33,6 @@ PRICE = {
 }
 
 
-@pytest.fixture
-def operator(alice: Actor) -> Client:
-    alice.user.is_staff = alice.user.is_superuser = True
-    alice.user.save()
-    client = Client()
-    client.force_login(alice.user, backend=BACKEND)
-    return client
-
-
 def test_a_price_is_entered_in_dollars_and_kept_exactly(operator: Client) -> None:
     response = operator.post("/admin/billing/priceversion/add/", PRICE)
     assert response.status_code == 302, response.content

@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.utils import timezone
 
-from billing.dashboard import GROUPS, Chosen, usage_latencies, usage_overview
+from agents.services import agent_create, agent_delete
+from billing.dashboard import GROUPS, Chosen, names_of, usage_latencies, usage_overview
 from billing.measures import TOKENS
 from billing.models import Attempt, PriceVersion, UsageHour, UsageSeal
 from billing.prices import price_for
@@ -23,6 +24,8 @@ from billing.sealing import MARGIN, hour_of, usage_seal
 from billing.spans import pieces, span_of
 from nexus_core.usage import PICO_PER_USD, Usage
 from workspaces.access import Actor, Invalid
+
+pytestmark = pytest.mark.usefixtures("within_a_day")
 
 MODELS = [
     ("anthropic", "claude-sonnet-5-5"),
@@ -414,3 +417,11 @@ def test_it_refuses_days_that_are_no_span(alice: Actor) -> None:
     ):
         with pytest.raises(Invalid):
             usage_overview(alice, chosen)
+
+
+def test_a_name_is_that_of_the_agent_that_has_the_slug_now_or_had_it_last(alice: Actor) -> None:
+    for name in ("First", "Second", "Third"):
+        agent_create(actor=alice, fields={"name": name, "provider": "scripted", "model": "demo"}, slug="ours")
+        assert names_of(alice, "agent", ["ours"]) == {"ours": name}
+        agent_delete(actor=alice, slug="ours")
+        assert names_of(alice, "agent", ["ours"]) == {"ours": name}

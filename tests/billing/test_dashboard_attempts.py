@@ -9,24 +9,27 @@ from datetime import timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.test import AsyncClient, Client
 from django.utils import timezone
 
-from billing.attempts import attempt_in_full, attempts_page, place_of
+from billing.attempts import attempt_in_full, attempts_page
 from billing.dashboard import Chosen, scope_of, usage_overview
 from billing.measures import TOKENS
 from billing.models import Attempt
 from billing.reliability import usage_reliability
 from conversations.models import Conversation, Message, Run, ToolCall
 from workspaces.access import Actor, Invalid, NotFound
+from workspaces.cursors import place_of
 from workspaces.database import in_database
 from workspaces.models import AuditEvent
-from workspaces.services import token_create
+from workspaces.tokens import token_create
 
 from .test_dashboard import made, scattered
+
+pytestmark = pytest.mark.usefixtures("within_a_day")
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
@@ -67,7 +70,7 @@ def test_every_filter_lists_what_it_counts(alice: Actor) -> None:
 def test_a_cursor_of_somebody_else_is_refused() -> None:
     for wrong in ("x", "////", "MjAyNi0wMS0wMXx4", "é", "MHww"):
         with pytest.raises(Invalid):
-            place_of(wrong)
+            place_of(wrong, UUID)
 
 
 def test_one_request_tells_what_each_bucket_cost_to_the_last_decimal(alice: Actor) -> None:
@@ -173,7 +176,7 @@ async def test_csv_json_and_page_say_the_same_to_the_last_decimal(
     alice: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("billing.attempts.EXPORT_PAGE", 17)
-    await in_database(scattered, alice, 90, 9)
+    await in_database(scattered, alice, 200, 9)  # in the first hour of a day a week has six days of them
     query = "?range=week&model=claude-sonnet-5-5"
     chosen = Chosen("week", filters={"model": "claude-sonnet-5-5"})
     totals = (await in_database(usage_overview, alice, chosen))["totals"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -11,11 +13,13 @@ import pytest
 from django.db import connection
 
 from agents.models import ProviderEndpoint
-from billing.meter import DbMeter, attempt_settle_in_transaction, attempts_settle_orphans, settlement
+from billing.meter import DbMeter
 from billing.models import Attempt, PriceVersion
+from billing.settling import attempt_settle_in_transaction, attempts_settle_orphans, settlement
 from nexus_core.estimate import count_tokens
 from nexus_core.usage import Cost, Usage
 from workspaces.access import Actor
+from workspaces.database import in_database
 
 from .conftest import outcome_of, request_to
 
@@ -57,6 +61,31 @@ async def test_it_commits_before_and_settles_after(alice: Actor, meter_of: Meter
     assert row.price.input == 2_000_000
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("asked", ["the same", "something else", "nothing"])
+async def test_it_takes_what_was_reserved_ahead_or_gives_it_back(
+    alice: Actor, meter_of: Meters, asked: str
+) -> None:
+    meter = meter_of(alice)
+    foreseen = request_to("gpt-6-luna", max_tokens=77)
+    await in_database(meter.reserve_ahead, foreseen, "openai")
+    ahead = await Attempt.objects.aget()
+    if asked != "nothing":
+        request = foreseen if asked == "the same" else replace(foreseen, system="Somebody said more.")
+        attempt = await meter.reserve(request, provider="openai", step=0, attempt=1)
+        assert (attempt.id == ahead.pk) == (asked == "the same")
+        await meter.settle(attempt, outcome := outcome_of(Usage(input=1)), meter.price(attempt, outcome))
+    await meter.give_back()
+    assert (
+        sorted([row.status async for row in Attempt.objects.all()])
+        == {
+            "the same": ["SETTLED"],
+            "something else": ["RELEASED", "SETTLED"],
+            "nothing": ["RELEASED"],
+        }[asked]
+    )
+
+
 @pytest.mark.django_db
 def test_it_settles_once(alice: Actor, meter_of: Meters) -> None:
     meter = meter_of(alice)
@@ -71,7 +100,7 @@ def test_it_settles_once(alice: Actor, meter_of: Meters) -> None:
 def test_it_keeps_the_price_of_the_reservation(alice: Actor, meter_of: Meters) -> None:
     meter = meter_of(alice)
     attempt = meter._reserve(request_to("gpt-6-luna"), "openai", 0, 1)
-    PriceVersion.objects.update(valid_to=Attempt.objects.get().reserved_at.replace(year=2030))
+    PriceVersion.objects.update(valid_to=Attempt.objects.get().reserved_at + timedelta(days=1000))
     outcome = outcome_of(Usage(input=1))
     settled = meter.price(attempt, outcome)
     attempt_settle_in_transaction(attempt, outcome, settled)

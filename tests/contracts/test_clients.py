@@ -51,7 +51,7 @@ def browser() -> Iterator[Callable[[Frames], JSON]]:
 
     yield reduced
     process.stdin.close()
-    process.wait(10)
+    process.wait(60)
     process.stdout.close()
 
 
@@ -268,7 +268,11 @@ TAKEOVER = [
 ]
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=400,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(frames=conversations())
 @example(frames=[subscribed({}), *(chunk_frame("r1", seq, TAKEOVER) for seq in range(1, 9))])
 @example(
@@ -281,7 +285,7 @@ def test_it_reads_frames_as_the_browser_does(browser: Callable[[Frames], JSON], 
     assert python(frames) == browser(frames)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(log=logs(), data=st.data())
 def test_it_comes_to_the_same_however_the_log_is_told(log: Frames, data: st.DataObject) -> None:
     """R1, R4, R5: any order, any doubles; in the end a replay from where it stands."""

@@ -14,7 +14,15 @@ CLIENT = Path(__file__).resolve().parents[2] / "static/nexus/client"
 _SENT = re.compile(r'type: "([a-z_]+(?:\.[a-z_]+)?)"')
 # Answers that `request()` resolves with, whatever they are called; and for those who watch tool calls
 # without following chunks, which say the same.
-UNREAD = {"pong", "unsubscribed", "run.cancelled", "run.steered", "tool_call.updated"}
+UNREAD = {
+    "pong",
+    "unsubscribed",
+    "run.cancelled",
+    "run.steered",
+    "draft.edited",
+    "draft.read",
+    "tool_call.updated",
+}
 
 
 def cases(name: str) -> set[str]:
@@ -31,7 +39,9 @@ def test_it_has_a_case_for_every_chunk_type() -> None:
 
 def test_it_reduces_every_frame_that_the_server_sends() -> None:
     read = ("reducer.js", "client.js", "link.js")
-    pages = ("../pages/notices.js", "../pages/conducting.js", "../pages/access.js")
+    pages = tuple(
+        f"../pages/{name}.js" for name in ("notices", "conducting", "access", "members", "writing-together")
+    )
     known = set().union(*(cases(name) for name in (*read, *pages)))
     assert generate.made_frames() - UNREAD - known == set()
 

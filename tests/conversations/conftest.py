@@ -78,7 +78,7 @@ def plays(monkeypatch: pytest.MonkeyPatch) -> Callable[..., ScriptedProvider]:
 
 async def chunks_of(run_id: UUID, after: int = 0) -> list[tuple[int, dict[str, object]]]:
     """Follows the run to its end, as any watcher does."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         return [(seq, orjson.loads(wire)) async for seq, wire in follow(run_id, after)]
 
 

@@ -6,7 +6,9 @@ import asyncio
 from uuid import UUID
 
 import pytest
+from django.db import OperationalError
 
+from conversations import follow
 from conversations.api import sse
 from conversations.database import in_database
 from conversations.models import Message, Run
@@ -71,17 +73,58 @@ async def test_it_streams_the_same_from_every_seq(engine, alice, plays):
 async def test_it_sends_a_ping_into_a_silent_stream(engine, alice, plays, monkeypatch):
     monkeypatch.setattr(sse, "PING_SECONDS", 0.05)
     monkeypatch.setattr(sse, "RIGHTS_SECONDS", 0.02)
-    plays([TextDelta("a"), 0.4, TextDelta("b"), Stop("end", (TextPart("ab"),), None)])
+    pinged = asyncio.Event()
+    plays([TextDelta("a"), pinged, TextDelta("b"), Stop("end", (TextPart("ab"),), None)])
     person = await Person(alice).log_in()
     response = await person.post("/api/agents/stream", {"agentId": "demo-agent", "input": "go"})
-    raw = b"".join([part async for part in response.streaming_content])
-    assert b"\n\n: ping\n\n" in raw
+    raw = b""
+    async for part in response.streaming_content:
+        raw += part
+        if b'"a"' in raw and part == b": ping\n\n":
+            pinged.set()  # only that lets it go on
+    assert b"\n\n: ping\n\n" in raw and b'"b"' in raw
+
+
+async def test_it_goes_on_where_it_was_when_the_database_was_away(engine, alice, plays, monkeypatch):
+    monkeypatch.setattr(sse, "RIGHTS_SECONDS", 0.02)
+    for module in (sse, follow):
+        monkeypatch.setattr(module, "FAULT_SECONDS", 0.02)
+    away, asked = asyncio.Event(), []
+
+    def while_it_is_there(read):
+        def reads(*args):
+            if away.is_set():
+                asked.append(read.__name__)
+                raise OperationalError("the database is away")
+            return read(*args)
+
+        return reads
+
+    monkeypatch.setattr(follow, "read_rows", while_it_is_there(follow.read_rows))
+    monkeypatch.setattr(sse, "_may_read", while_it_is_there(sse._may_read))
+    back = asyncio.Event()
+    plays([TextDelta("a"), back, TextDelta("b"), Stop("end", (TextPart("ab"),), None)])
+    person = await Person(alice).log_in()
+    run = (
+        await person.post("/api/invoke", {"agentId": "demo-agent", "message": "go", "background": True})
+    ).json()
+    response = await person.get(f"/api/runs/{run['runId']}/stream")
+
+    async def outage():
+        away.set()
+        while not {"read_rows", "_may_read"} <= set(asked):
+            await asyncio.sleep(0.01)
+        away.clear()
+        back.set()
+
+    _, seen = await asyncio.gather(outage(), events_of(response))
+    assert seen == await stored(run["runId"])
 
 
 @pytest.mark.parametrize("lost", ["membership", "session", "conversation"])
 async def test_it_ends_a_stream_whose_reader_lost_the_right(engine, alice, bob, plays, monkeypatch, lost):
     monkeypatch.setattr(sse, "RIGHTS_SECONDS", 0.05)
-    plays([TextDelta("secret "), 30.0, TextDelta("more"), Stop("end", (), None)])
+    plays([TextDelta("secret "), 100.0, TextDelta("more"), Stop("end", (), None)])
     mine, his = await Person(alice).log_in(), await Person(bob).log_in()
     run = (
         await mine.post("/api/invoke", {"agentId": "demo-agent", "message": "go", "background": True})
@@ -96,7 +139,7 @@ async def test_it_ends_a_stream_whose_reader_lost_the_right(engine, alice, bob, 
         await his.client.alogout()
     else:
         await mine.patch(f"/api/conversations/{run['conversationId']}", {"visibility": "private"})
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(40):
         assert [part async for part in stream] == []
     await mine.post(f"/api/runs/{run['runId']}/cancel")
     assert last_status(await chunks_of(run["runId"])) == "cancelled"

@@ -15,7 +15,16 @@ from agents.models import Agent
 from conversations.approvals import approvals_open, standing_forget, standing_of
 from conversations.database import in_database
 from conversations.engine.sweeper import runs_to_enqueue
-from conversations.models import Approval, Message, Run, StandingApproval, ToolCall
+from conversations.models import (
+    Approval,
+    Conversation,
+    ConversationShare,
+    Message,
+    Run,
+    StandingApproval,
+    ToolCall,
+)
+from conversations.services.asking import may_decide
 from conversations.services.deciding import AlreadyDecided, NotWaiting, approvals_expire, tool_decide
 from conversations.services.input import BadInput
 from conversations.services.run_cancel import run_cancel
@@ -28,7 +37,10 @@ from workspaces.access import Actor, Forbidden, NotFound
 from workspaces.models import AuditEvent, Membership, Role
 
 from ..people import person
+from ..realtime.conftest import connect
 from .conftest import chunks_of, executing, last_status, reloaded, stored
+
+__all__ = ["connect"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -62,7 +74,7 @@ async def begin(actor: Actor, text: str = "Hello", **more) -> Run:
 
 async def until_waiting(run: Run) -> ToolCall:
     """The open call, once the run is put aside."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await reloaded(run)).status != Run.Status.WAITING:
             await asyncio.sleep(0.01)
     return await in_database(
@@ -93,7 +105,9 @@ async def test_it_waits_without_an_owner_and_goes_on_when_a_second_person_approv
     waiting = await until_waiting(run)
     run = await reloaded(run)
     assert (run.owner, run.heartbeat_at, ran) == ("", None, [])
-    assert engine.runner.live_ids() == []
+    async with asyncio.timeout(60):
+        while engine.runner.live_ids():  # its task ends a moment after it was put aside
+            await asyncio.sleep(0.01)
     assert not await in_database(runs_to_enqueue), "nobody is to take a run that waits for people"
     assert (waiting.status, waiting.approval.role, waiting.approval.quorum) == ("PENDING", "member", 1)
     (open_,) = await in_database(approvals_open, bob)
@@ -161,6 +175,31 @@ async def test_it_refuses_who_may_not_decide(engine, alice, bob, vera, charlie, 
     await say(alice, waiting.pk, "approve")
     await chunks_of(run.pk)
     assert ran == ["Zoe"]
+
+
+async def test_it_takes_no_word_of_who_only_reads_along(engine, alice, bob, vera, plays):
+    """Neither of a viewer of the workspace, whatever role is asked for, nor of whom it is shown to read."""
+    plays(PAY, "ok", tools=[pay])
+    run = await begin(alice)
+    waiting = await until_waiting(run)
+
+    def show_to_bob() -> None:
+        Conversation.objects.filter(pk=run.conversation_id).update(visibility="shared")
+        for actor in (bob, vera):
+            ConversationShare.objects.create(
+                conversation_id=run.conversation_id, user=actor.user, right="view"
+            )
+
+    await in_database(show_to_bob)
+    for who in (bob, vera):
+        for decision in ("approve", "deny", "ran", "rerun"):
+            with pytest.raises(Forbidden):
+                await say(who, waiting.pk, decision)
+    assert not may_decide(Role.VIEWER, Role.VIEWER) and not may_decide("", Role.MEMBER)
+    assert may_decide(Role.MEMBER, Role.VIEWER) and not may_decide(Role.ADMIN, "unknown")
+    assert (await reloaded(run)).status == Run.Status.WAITING and not ran
+    await say(alice, waiting.pk, "approve")
+    await chunks_of(run.pk)
 
 
 async def test_it_waits_for_as_many_people_as_the_agent_asks_for(engine, alice, bob, plays, workspace):
@@ -234,6 +273,9 @@ async def test_it_remembers_a_yes_as_far_as_it_was_meant(engine, alice, bob, pla
     await chunks_of(elsewhere.pk)
     assert len(ran) == 3
     (standing,) = await in_database(standing_of, bob)
+    assert (standing["toolName"], standing["conversationId"], standing["holds"]) == ("pay", None, True)
+    assert standing["mayForget"] is False
+    assert (await in_database(standing_of, alice))[0]["mayForget"] is True
     with pytest.raises(Forbidden):
         await in_database(lambda: standing_forget(actor=bob, standing_id=standing["id"]))
     await in_database(lambda: standing_forget(actor=alice, standing_id=standing["id"]))
@@ -247,8 +289,14 @@ async def test_it_forgets_the_yes_of_somebody_who_left(engine, alice, bob, plays
     await say(bob, (await until_waiting(first)).pk, "approve", remember="conversation")
     await chunks_of(first.pk)
     await in_database(lambda: Membership.objects.filter(user=bob.user).delete())
-    await until_waiting(await begin(alice, conversation_id=first.conversation_id))
+    waiting = await until_waiting(again := await begin(alice, conversation_id=first.conversation_id))
     assert await in_database(StandingApproval.objects.count) == 1
+    assert [row["holds"] for row in await in_database(standing_of, alice)] == [False]
+    # Said again by somebody who is here, it holds again.
+    await say(alice, waiting.pk, "approve", remember="conversation")
+    await chunks_of(again.pk)
+    (standing,) = await in_database(standing_of, alice)
+    assert standing["holds"] and standing["createdBy"]["id"] == str(alice.user_id)
 
 
 async def test_it_denies_what_nobody_decided_on_in_time(engine, alice, plays):
@@ -320,13 +368,13 @@ async def test_it_runs_what_needs_nobody_and_waits_for_each_of_several(engine, a
         call(("pay", {"to": "A"}), ("look", {}), ("pay", {"to": "B"})), "Done.", tools=[pay, look]
     )
     run = await begin(alice)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await reloaded(run)).status != Run.Status.WAITING:
             await asyncio.sleep(0.01)
     calls = await in_database(lambda: list(ToolCall.objects.filter(run=run).order_by("position")))
     assert [c.status for c in calls] == ["PENDING", "COMPLETED", "PENDING"]
     await say(bob, calls[2].pk, "deny")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await reloaded(run)).epoch != 2 or (await reloaded(run)).status != Run.Status.WAITING:
             await asyncio.sleep(0.01)
     await say(bob, calls[0].pk, "approve")
@@ -357,3 +405,18 @@ async def test_it_goes_on_in_its_place_before_a_run_that_was_queued_behind_it(en
     await chunks_of(following.pk)
     run, following = await reloaded(run), await reloaded(following)
     assert run.finished_at <= following.started_at
+
+
+async def test_it_tells_who_was_asked_that_a_stop_took_the_question_away(engine, alice, bob, plays, connect):
+    plays(PAY, "Paid.", tools=[pay])
+    watcher = await connect(bob)
+    run = await begin(alice)
+    waiting = await until_waiting(run)
+    await in_database(lambda: run_cancel(actor=alice, run_id=run.pk))
+    await chunks_of(run.pk)
+    told = await watcher.next("approval.notice", status="withdrawn")
+    assert told["toolId"] == str(waiting.pk)
+    if "tool-withdrawn" not in str(watcher.seen):  # the feed is told a moment later, or first
+        await watcher.next("activity.recorded", activityType="tool-withdrawn")
+    event = await in_database(lambda: AuditEvent.objects.get(action="tool_withdrawn"))
+    assert (event.user_id, event.target_name) == (alice.user_id, "pay")

@@ -11,14 +11,15 @@ from django.utils import timezone
 from limits import parse
 
 from conversations.database import in_database
-from conversations.models import Message, ShareLink
+from conversations.models import Conversation, Message, ShareLink
 from conversations.services.conversations import conversation_delete, conversation_restore
 from nexus_core.messages import TextPart, ToolCallPart
 from nexus_core.providers.base import ReasoningDelta, Stop, TextDelta
 from nexus_core.tools import tool
 from workspaces.limits import LIMITS, limits_reset
-from workspaces.models import AuditEvent, Membership, Role, Workspace
-from workspaces.services import membership_remove
+from workspaces.models import AuditEvent, Membership, Role, User, Workspace
+from workspaces.services import membership_remove, membership_set
+from workspaces.tenancy import workspace_delete
 
 from .api_client import Person, error_of
 from .test_api_files import PNG, media, send
@@ -108,10 +109,29 @@ async def test_it_shows_what_was_said_then_until_it_is_brought_up_to_date(engine
     assert "Two." in after and "A later title" in after
 
 
+async def test_it_is_brought_up_to_date_only_by_who_may_still_share(engine, alice, bob, plays):
+    """What is newer may be nothing for who made the link: it shows on what they saw then."""
+    await in_database(membership_set, workspace=alice.workspace, user=bob.user, role=Role.ADMIN)
+    mine, conversation = await asked(alice, plays, "One.", "Two.")
+    his = await Person(bob).log_in()
+    made = await link(his, conversation)
+    again = f"/api/links/{made['id']}/refresh"
+    assert (await his.post(again)).status_code == 200
+    await in_database(membership_set, workspace=alice.workspace, user=bob.user, role=Role.MEMBER)
+    await mine.ask("And then?", conversationId=conversation)
+    assert error_of(await his.post(again)) == (403, "forbidden")
+    await mine.put(f"/api/conversations/{conversation}/sharing", {"visibility": "private"})
+    assert error_of(await his.post(again)) == (404, "not_found")
+    assert "Two." not in (await opened(made)).content.decode()
+
+
 @pytest.mark.parametrize(
     "end",
-    ["revoked", "expired", "deleted", "restored", "switched-off", "maker-left", "maker-views", "unknown"],
-)
+    [
+        "revoked", "expired", "deleted", "deleted-alone", "restored", "switched-off", "workspace-deleted",
+        "maker-left", "maker-views", "maker-switched-off", "unknown",
+    ],
+)  # fmt: skip
 async def test_it_ends_alike_whatever_ended_it(engine, alice, bob, plays, end):
     mine, conversation = await asked(alice, plays)
     made = await link(mine, conversation)
@@ -126,9 +146,15 @@ async def test_it_ends_alike_whatever_ended_it(engine, alice, bob, plays, end):
         await in_database(conversation_delete, actor=alice, conversation_id=conversation)
         if end == "restored":
             await in_database(conversation_restore, actor=alice, conversation_id=conversation)
+    elif end == "deleted-alone":  # without what ends its links
+        await in_database(Conversation.objects.update, deleted_at=timezone.now())
     elif end == "switched-off":
         assert (await mine.patch("/api/workspaces/current", {"allowShareLinks": False})).status_code == 200
         assert error_of(await mine.post(f"/api/conversations/{conversation}/links", {})) == (403, "forbidden")
+    elif end == "workspace-deleted":
+        await in_database(workspace_delete, actor=alice, confirm=alice.workspace.name)
+    elif end == "maker-switched-off":
+        await in_database(User.objects.filter(pk=alice.user_id).update, is_active=False)
     elif end == "maker-left":
         await in_database(membership_remove, workspace=alice.workspace, user=alice.user)
     elif end == "maker-views":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from django.db import connection
@@ -24,6 +25,7 @@ from conversations.services.steering import RunEnded, run_steer
 from nexus_core.providers.scripted import call
 from nexus_core.tools import tool
 from workspaces.access import Actor, Forbidden, NotFound
+from workspaces.members import member_remove
 from workspaces.models import Role
 
 from ..people import person
@@ -149,6 +151,20 @@ async def test_it_asks_behind_the_answer_what_came_too_late_for_it(engine, alice
         await steer(bob, run, "Too late.")
 
 
+async def test_it_asks_nothing_for_who_left_before_it_was_heard(engine, alice, bob, plays, monkeypatch):
+    gate = Gate()
+    plays(LOOK, "First.", "never", tools=[gate.look])
+    monkeypatch.setattr(DbInbox, "ring", lambda self: None)  # every hint is lost
+    run = await begin(alice)
+    await gate.entered.wait()
+    said = await steer(bob, run, "And more?")
+    await in_database(member_remove, actor=alice, user_id=bob.user_id)
+    gate.open.set()
+    assert last_status(await chunks_of(run.pk)) == "complete"
+    assert await in_database(Message.objects.filter(pk=said.pk).exists)
+    assert await in_database(Run.objects.count) == 1
+
+
 async def test_it_keeps_what_was_said_to_a_run_that_was_stopped_without_asking(engine, alice, bob, plays):
     gate = Gate()
     plays(LOOK, "never", tools=[gate.look])
@@ -196,6 +212,15 @@ async def test_it_hands_control_over_by_role_and_token(engine, alice, bob, vera,
         await take(alice, run, 0)
     with pytest.raises(Forbidden):
         await in_database(lambda: control_grant(actor=alice, run_id=run.pk, user_id=vera.user_id, fence=1))
+    with pytest.raises(Forbidden):
+        await in_database(lambda: control_grant(actor=bob, run_id=run.pk, user_id=bob.user_id, fence=1))
+    with pytest.raises(NotFound):
+        await in_database(lambda: control_grant(actor=alice, run_id=run.pk, user_id=charlie.user_id, fence=1))
+    with pytest.raises(Forbidden):
+        await take(replace(alice, role=Role.VIEWER), run, 1)
+    with pytest.raises(Forbidden):
+        await in_database(lambda: control_request(actor=vera, run_id=run.pk))
+    assert (await reloaded(run)).control_fence == 1, "who was refused moved nothing"
     granted = await in_database(
         lambda: control_grant(actor=alice, run_id=run.pk, user_id=bob.user_id, fence=1)
     )

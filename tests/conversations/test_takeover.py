@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from datetime import timedelta
 
 import pytest
@@ -112,19 +111,20 @@ async def test_it_goes_on_with_another_owner_when_the_database_fails_in_the_midd
 async def test_it_gives_up_a_claim_that_was_made_while_the_process_stopped(engine, alice, plays, monkeypatch):
     """The thread that claims cannot be called back; its lease must not be waited for."""
     plays("never asked")
-    prepare, claiming = engine.runner._prepare, threading.Event()
+    prepare, claiming, stopped = engine.runner._prepare, threading.Event(), threading.Event()
 
     def slowly(*args):
         claiming.set()
-        time.sleep(0.2)
+        stopped.wait(60)
         return prepare(*args)
 
     monkeypatch.setattr(engine.runner, "_prepare", slowly)
     port.use(None)  # nobody else takes it
     started = await begin(alice)
     task = asyncio.create_task(engine.runner.execute(started.run.pk))
-    await asyncio.to_thread(claiming.wait, 5)
+    assert await asyncio.to_thread(claiming.wait, 60)
     task.cancel()
+    stopped.set()
     await asyncio.wait({task})
     run = await reloaded(started.run)
     assert (run.status, run.epoch, run.heartbeat_at) == ("running", 1, None)

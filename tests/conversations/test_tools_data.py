@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,12 @@ from workspaces.access import Actor, Forbidden, NotFound
 pytestmark = pytest.mark.django_db(transaction=True)
 
 NOW = datetime.now(UTC)
+
+
+@pytest.fixture(autouse=True)
+def _now(within_a_day: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test's own moment: this file may have been read on the day before."""
+    monkeypatch.setattr(sys.modules[__name__], "NOW", datetime.now(UTC))
 
 
 def context(actor: Actor | None, conversation: Conversation | None = None) -> ExecutionContext:

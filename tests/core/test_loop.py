@@ -41,9 +41,16 @@ async def test_it_streams_an_answer_and_one_terminal_chunk():
 
 async def test_it_joins_pieces_that_arrived_together_and_passes_single_ones_on():
     together = [TextDelta("a"), TextDelta("b"), ReasoningDelta("c"), ReasoningDelta("d"), TextDelta("e")]
-    b = bench([[*together, 0.01, TextDelta("f"), 0.01, TextDelta("g"), Stop("end", (), Usage(1))]])
-    shown = [(c.type, c.data) for c in (await b.run()).chunks[:-1]]
-    assert shown == [
+    next_ = {"e": asyncio.Event(), "f": asyncio.Event()}
+    b = bench(
+        [[*together, next_["e"], TextDelta("f"), next_["f"], TextDelta("g"), Stop("end", (), Usage(1))]]
+    )
+    shown = []
+    async for chunk in b.agent.stream(b.request()):
+        shown.append((chunk.type, chunk.data))
+        if chunk.type == "content" and chunk.data in next_:
+            next_[chunk.data].set()  # only what was shown lets it go on
+    assert shown[:-1] == [
         ("content", "ab"), ("reasoning", "cd"), ("content", "e"), ("content", "f"), ("content", "g"),
     ]  # fmt: skip
 

@@ -43,7 +43,7 @@ def readme_script() -> str:
 
 def run(python: Path | str, code: str) -> str:
     done = subprocess.run(
-        [str(python), "-I", "-c", code], capture_output=True, text=True, timeout=60, check=False
+        [str(python), "-I", "-c", code], capture_output=True, text=True, timeout=110, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

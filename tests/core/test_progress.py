@@ -81,7 +81,7 @@ async def test_it_shows_the_last_word_of_many_before_the_result():
 
 
 async def test_it_hears_tools_that_run_in_a_thread_side_by_side():
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=60)
 
     @tool
     def build(n: int, context: ExecutionContext) -> int:

@@ -31,7 +31,7 @@ def run_guide(name: str) -> dict[str, Any]:
 
 
 # The client guide's code needs a server: test_client_guide.py runs it.
-@pytest.mark.parametrize("name", ["tool.md", "agent.md", "provider.md"])
+@pytest.mark.parametrize("name", ["tool.md", "agent.md", "provider.md", "money.md"])
 def test_it_runs_the_code_of_a_guide(name: str) -> None:
     run_guide(name)
 
@@ -62,3 +62,20 @@ def run_guide_tools() -> dict[str, Any]:
     for block in _BLOCK.finditer(text):
         exec(compile(block[1], "tool.md", "exec"), namespace)
     return namespace
+
+
+async def test_it_knows_a_webhook_of_ours_and_charges_for_a_tool() -> None:
+    import time
+
+    from billing.delivery import signature
+    from nexus_core.context import ExecutionContext
+
+    guide = run_guide("money.md")
+    at, body = str(int(time.time())), b'{"type":"budget.warning"}'
+    header = f"t={at},v1={signature('secret', at, body)}"
+    assert guide["is_ours"]("secret", header, body)
+    assert not guide["is_ours"]("secret", header, body + b" ")
+    assert not guide["is_ours"]("other", header, body)
+    context = ExecutionContext()
+    await guide["look_up"].call({"name": "Acme"}, context)
+    assert context.charges.pico == 5 * 10**9

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import threading
 from collections.abc import Coroutine
 from typing import Any
+
+from scripts.services import free_port
 
 
 class Proxy:
@@ -22,9 +23,7 @@ class Proxy:
         self.mode = "pass"
         self.delay = 0.0
         self.accepted = 0
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
 
     @property
     def url(self) -> str:

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
+
+from scripts.services import free_port
+from tests.prepared import migrated_copy
 
 ROOT = Path(__file__).resolve().parents[2]
 PROVIDER_VARIABLES = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GENERATIVE_AI_API_KEY")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Server:
@@ -57,8 +53,9 @@ class Server:
         return done.stdout
 
     def prepare(self, *commands: tuple[str, ...]) -> None:
-        """Migrates, seeds and carries these out, all in one process: on a slow machine each one takes long to begin."""
-        calls = [("migrate", "--verbosity", "0"), ("seed",), *commands]
+        """A migrated database, seeded; carries these out, all in one process: on a slow machine each takes long to begin."""
+        migrated_copy(self.data_dir / "nexus.sqlite3")
+        calls = [("seed",), *commands]
         self.manage(
             "shell", "-v0", "-c",
             f"from django.core.management import call_command\nfor call in {calls!r}: call_command(*call)",
@@ -71,7 +68,7 @@ class Server:
             cwd=ROOT, env=self.env, stdout=out, stderr=subprocess.STDOUT,
         )  # fmt: skip
         out.close()
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 180
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise AssertionError(f"the server ended at once:\n{self.log.read_text()[-4000:]}")
@@ -79,7 +76,7 @@ class Server:
                 with urllib.request.urlopen(self.url + "/readyz", timeout=2) as answer:
                     if answer.status == 200:
                         return
-            except (urllib.error.URLError, OSError):
+            except (OSError, HTTPException):
                 time.sleep(0.05)
         raise AssertionError(f"the server did not get ready:\n{self.log.read_text()[-4000:]}")
 
@@ -94,7 +91,10 @@ class Server:
             self.process.wait()
 
     def tracebacks(self) -> list[str]:
-        """Unhandled exceptions in the log; invariant I10 wants none."""
+        """Unhandled exceptions in the log, each with the lines around it; invariant I10 wants none."""
+        lines = self.log.read_text(errors="replace").splitlines()
         return [
-            line for line in self.log.read_text(errors="replace").splitlines() if line.startswith("Traceback")
+            "\n".join(lines[max(0, at - 3) : at + 60])
+            for at, line in enumerate(lines)
+            if line.startswith("Traceback")
         ]

@@ -8,7 +8,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-_ORDER = re.compile(r"words=(\d+) pace=(\d+)")
+_ORDER = re.compile(r"words=(\d+) pace=(\d+)(?: hold=(\d+))?")
 
 
 def words(count: int) -> str:
@@ -24,6 +24,7 @@ class _Handler(BaseHTTPRequestHandler):
         last = body["messages"][-1]["content"]
         order = _ORDER.search(last if isinstance(last, str) else json.dumps(last))
         count, pace = (int(order[1]), int(order[2])) if order else (1, 0)
+        hold = int(order[3]) if order and order[3] else -1
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")
@@ -31,6 +32,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         try:
             for n in range(count):
+                if n == hold:
+                    self.server.free.wait(120)  # type: ignore[attr-defined]
                 self._say({"delta": {"content": f"w{n}" if n == 0 else f" w{n}"}, "finish_reason": None})
                 time.sleep(pace / 1000)
             self._say({"delta": {}, "finish_reason": "stop"})
@@ -54,9 +57,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class SlowModel:
+    """With `hold=7` in the question it stands still before w7, until `free` is set: it is surely in the middle."""
+
     def __init__(self) -> None:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._server.daemon_threads = True
+        self.free = self._server.free = threading.Event()  # type: ignore[attr-defined]
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True, name="slow-model")
         self._thread.start()
 
@@ -65,5 +71,6 @@ class SlowModel:
         return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
 
     def stop(self) -> None:
+        self.free.set()
         self._server.shutdown()
         self._server.server_close()

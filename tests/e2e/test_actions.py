@@ -22,7 +22,7 @@ def begin(alice, text: str = "What's my session activity?") -> Page:
 def test_it_answers_again_and_switches_between_the_versions(people):
     page = begin(people["alice"])
     page.locator(ANSWER).locator("[data-act=regenerate]").click()
-    expect(page.locator(".branches")).to_contain_text("2 / 2", timeout=20_000)
+    expect(page.locator(".branches")).to_contain_text("2 / 2")
     expect(page.locator(ANSWER)).to_have_count(1)
     page.get_by_label("Earlier version").click()
     expect(page.locator(".branches")).to_contain_text("1 / 2")
@@ -35,7 +35,7 @@ def test_it_sends_an_edited_message_as_a_new_version_and_writes_on_in_the_old_on
     page.locator(QUESTION).locator("[data-act=edit]").click()
     page.locator(".editor textarea").fill("How are my data metrics for the week?")
     page.keyboard.press("Enter")
-    expect(page.locator(QUESTION)).to_contain_text("How are my data metrics", timeout=20_000)
+    expect(page.locator(QUESTION)).to_contain_text("How are my data metrics")
     finished(page)
     page.locator(QUESTION).get_by_label("Earlier version").click()
     expect(page.locator(QUESTION)).to_contain_text("What's my session activity?")
@@ -51,10 +51,10 @@ def test_it_keeps_each_answer_at_its_question_when_the_next_one_is_queued(people
     alice = people["alice"]
     page = begin(alice, "/help")
     alice.ask("Show me token usage statistics")
-    page.wait_for_selector(f"{ANSWER}[live]")
+    expect(page.locator(ANSWER)).to_have_count(2)  # goes on still, unless the machine is very slow
     alice.ask("What's my session activity?")
     finished(page, 3)
-    expect(page.locator(f"{ANSWER}[live]")).to_have_count(0, timeout=20_000)
+    expect(page.locator(f"{ANSWER}[live]")).to_have_count(0)
     roles = "() => [...document.querySelectorAll('nexus-message')].map((m) => m.getAttribute('from'))"
     assert page.evaluate(roles) == ["user", "assistant"] * 3
     page.reload()
@@ -99,7 +99,7 @@ def test_it_stays_where_the_reader_is_while_an_answer_grows(people):
     alice = people["alice"]
     page = begin(alice, "Show me token usage statistics")
     alice.ask("What's my session activity?")
-    page.wait_for_selector(f"{ANSWER}[live] nexus-response")
+    expect(page.locator(f"{ANSWER} nexus-response")).to_have_count(2)
     page.evaluate(
         """async () => {
           document.querySelector("nexus-conversation").scrollTop = -300;
@@ -110,6 +110,6 @@ def test_it_stays_where_the_reader_is_while_an_answer_grows(people):
     place = "() => Math.round(document.querySelector('nexus-message h2').getBoundingClientRect().top)"
     before = page.evaluate(place)
     finished(page, 2)
-    assert abs(page.evaluate(place) - before) <= 1
+    page.wait_for_function(f"(before) => Math.abs(({place})() - before) <= 1", arg=before)
     page.locator(".jump").click()
     page.wait_for_function("() => Math.abs(document.querySelector('nexus-conversation').scrollTop) < 2")

@@ -7,10 +7,14 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from .conftest import Person
+from .conftest import Person, live
 from .server import Server
 
 CARD = 'nexus-approval[status="open"]'
+ANEW = """(card) => {
+  card.view = { ...card.view, agent: { ...card.view.agent, name: "Another" } };
+  return [card.querySelector("header .grow").textContent, card.querySelector("[aria-label=Note]").value];
+}"""
 
 
 def begin(alice: Person, text: str) -> Page:
@@ -38,7 +42,7 @@ def test_it_is_approved_by_a_second_person_after_the_server_was_killed(
 ) -> None:
     alice, bob = people["alice"], people["bob"]
     bob.page.goto(server.url + "/")
-    expect(bob.page.locator("nexus-connection.ok, nexus-connection:not(.warn)").first).to_be_attached()
+    live(bob.page)
     page = begin(alice, "Create a task to review the release notes")
     expect(page.locator(CARD)).to_contain_text("review the release notes")
     toast = bob.page.locator("nexus-toast", has_text="waits for approval")
@@ -59,6 +63,7 @@ def test_it_is_approved_by_a_second_person_after_the_server_was_killed(
     bob.page.set_viewport_size({"width": 390, "height": 844})
     shot(bob.page, shots, "approval-phone")
     bob.page.set_viewport_size({"width": 1440, "height": 900})
+    live(page)
     card.get_by_role("button", name="Allow once").click()
     for reader in (page, bob.page):
         line = reader.locator('nexus-approval[status="approved"]')
@@ -95,6 +100,8 @@ def test_it_denies_with_a_reason_that_the_agent_hears(server: Server, people) ->
     page = begin(people["alice"], "Create a task to delete everything")
     card = page.locator(CARD)
     card.get_by_label("Note").fill("Not on a Friday")
+    # Drawn again, as when somebody else votes: what stands there stays.
+    assert card.evaluate(ANEW) == ["Another asks to run create_task", "Not on a Friday"]
     card.get_by_role("button", name="Deny").click()
     expect(page.locator('nexus-approval[status="denied"]')).to_contain_text("Not on a Friday")
     expect(page.locator("nexus-message[from=assistant] nexus-response").last).to_contain_text(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, TimeoutError, expect
 
 from .conftest import live
 
 ANSWER = "nexus-message[from=assistant]"
+LOCAL = 120_000
+"""How long one waits for the model on this machine, which is loaded first, ms."""
 
 
 def start_with(page: Page, agent: str) -> None:
@@ -18,10 +20,8 @@ def start_with(page: Page, agent: str) -> None:
 
 def finished(page: Page, count: int = 1) -> None:
     """The count-th answer has ended: how long it took stands beside it (and its tokens, where it took any)."""
-    expect(page.locator(f"{ANSWER} nexus-token-counter")).to_have_count(count, timeout=30_000)
-    expect(page.locator(f"{ANSWER} nexus-token-counter").last).to_contain_text(
-        re.compile(r"[\d.]+ (s|min)"), timeout=30_000
-    )
+    expect(page.locator(f"{ANSWER} nexus-token-counter")).to_have_count(count, timeout=LOCAL)
+    expect(page.locator(f"{ANSWER} nexus-token-counter").last).to_contain_text(re.compile(r"[\d.]+ (s|min)"))
 
 
 def test_it_answers_with_the_local_model_without_a_key(people):
@@ -30,7 +30,7 @@ def test_it_answers_with_the_local_model_without_a_key(people):
     alice.ask("Say hello in one short sentence.")
     alice.page.wait_for_url(re.compile(r"/c/[0-9a-f-]{36}/"))
     finished(alice.page)
-    assert alice.page.locator(f"{ANSWER} nexus-response").inner_text().strip()
+    expect(alice.page.locator(f"{ANSWER} nexus-response")).to_have_text(re.compile(r"\S"))
     assert alice.elsewhere == []
 
 
@@ -51,14 +51,14 @@ def test_it_loses_and_doubles_nothing_when_the_page_is_reloaded_mid_stream(peopl
     start_with(alice.page, "local-assistant")
     alice.ask("Write a long story about a lighthouse, with many details.")
     alice.page.wait_for_url(re.compile(r"/c/"))
-    alice.page.wait_for_selector(f"{ANSWER} nexus-response:not(:empty)")
+    alice.page.wait_for_selector(f"{ANSWER} nexus-response:not(:empty)", timeout=LOCAL)
     alice.page.reload()
     finished(alice.page)
     shown = alice.page.locator(f"{ANSWER} nexus-response").last.inner_text()
     alice.page.reload()
     finished(alice.page)
     expect(alice.page.locator(ANSWER)).to_have_count(1)
-    expect(alice.page.locator(f"{ANSWER} nexus-response").last).to_have_text(shown)
+    expect(alice.page.locator(f"{ANSWER} nexus-response").last).to_have_text(shown, use_inner_text=True)
 
 
 def test_it_goes_on_when_the_tab_is_closed(people):
@@ -88,23 +88,28 @@ def test_it_shows_two_people_the_same_stream_and_each_other(people):
     finished(alice.page, 2)
     finished(bob.page, 2)
     mine = alice.page.locator(f"{ANSWER} nexus-response").all_inner_texts()
-    expect(bob.page.locator(f"{ANSWER} nexus-response")).to_have_text(mine)
+    expect(bob.page.locator(f"{ANSWER} nexus-response")).to_have_text(mine, use_inner_text=True)
     assert mine[0].strip() and mine[1].strip()
 
 
 def test_it_stops_and_keeps_what_was_written(people):
     alice = people["alice"]
-    start_with(alice.page, "local-assistant")
-    alice.ask("Write a long story about a lighthouse, with many details.")
-    alice.page.wait_for_url(re.compile(r"/c/"))
-    alice.page.wait_for_selector(f"{ANSWER} nexus-response:not(:empty)")
-    alice.page.locator("nexus-prompt-input button.send.stop").click()
-    expect(alice.page.locator(ANSWER).last).to_contain_text("Stopped")
+    for _ in range(6):  # an answer may be over before a slow machine comes to stop it: then another one
+        start_with(alice.page, "local-assistant")
+        alice.ask("Write a long story about a lighthouse, with many details.")
+        alice.page.wait_for_url(re.compile(r"/c/"))
+        alice.page.wait_for_selector(f"{ANSWER} nexus-response:not(:empty)", timeout=LOCAL)
+        try:
+            alice.page.locator("nexus-prompt-input button.send.stop").click(timeout=3_000)
+        except TimeoutError:
+            continue
+        break
+    expect(alice.page.locator(ANSWER).last).to_contain_text("Stopped by you")
     kept = alice.page.locator(f"{ANSWER} nexus-response").last.inner_text().strip()
     assert kept
     alice.page.reload()
     live(alice.page)
-    expect(alice.page.locator(f"{ANSWER} nexus-response").last).to_have_text(kept)
+    expect(alice.page.locator(f"{ANSWER} nexus-response").last).to_have_text(kept, use_inner_text=True)
 
 
 def test_it_says_what_to_do_when_a_provider_has_no_key(people):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
 import time
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, TimeoutError, expect
 
 from .conftest import PASSWORD, PATIENCE_MS, Person, live
 from .proxy import Proxy
@@ -24,10 +25,41 @@ Agent.objects.create(workspace=Workspace.objects.get(slug="team"), slug="slow", 
 """
 
 
+NOTICED = """() => {
+  const connection = document.querySelector("nexus-connection");
+  let [awake, last] = [0, performance.now()];
+  setInterval(() => {
+    const now = performance.now();
+    awake += Math.min(now - last, 500); // a machine that stood still did not let it notice anything
+    last = now;
+  }, 100);
+  new MutationObserver(() => {
+    if (!connection.textContent.includes("Live")) window.__noticed ??= awake / 1000;
+  }).observe(connection, { childList: true, subtree: true, characterData: true });
+}"""
+"""`__noticed`: after how many seconds the page said that its link is gone."""
+TICKS = """() => {
+  window.__stood = 0;
+  let last = performance.now();
+  setInterval(() => {
+    const now = performance.now();
+    window.__stood = Math.max(window.__stood, now - last);
+    last = now;
+  }, 50);
+}"""
+"""`__stood`: the longest time in which nothing ran on the page, ms."""
+
+
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def model() -> Iterator[SlowModel]:
+    running = SlowModel()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory, model: SlowModel) -> Iterator[Server]:
     """A server with an agent whose model takes its time."""
-    model = SlowModel()
     running = Server(tmp_path_factory.mktemp("nexus-connection"), LMSTUDIO_BASE_URL=model.url)
     running.prepare()
     running.manage("create_user", "alice", "--password", PASSWORD, "--workspace", "team", "--role", "owner")
@@ -35,8 +67,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running.start()
     yield running
     running.stop()
-    model.stop()
-    assert running.tracebacks() == [], running.log.read_text()[-6000:]
+    found = running.tracebacks()
+    assert not found, "\n\n".join(found)
 
 
 @pytest.fixture
@@ -60,12 +92,12 @@ def alice(browser: Browser, house: Server, network: Proxy) -> Iterator[Person]:
     context.close()
 
 
-def begin(alice: Person, count: int = 60, pace: int = 80) -> str:
-    """Asks for that many words; gives the conversation's id when the first ones are there."""
+def begin(alice: Person, count: int = 60, pace: int = 80, hold: int = 0) -> str:
+    """Asks for that many words; gives the conversation's id when the first ones are there. `hold`: see `SlowModel`."""
     alice.page.goto(f"{alice.server.url}/?agent=slow")
     alice.page.wait_for_selector("nexus-prompt-input textarea")
     live(alice.page)
-    alice.ask(f"words={count} pace={pace}")
+    alice.ask(f"words={count} pace={pace}" + (f" hold={hold}" if hold else ""))
     alice.page.wait_for_url(re.compile(r"/c/"))
     some(alice.page)
     return alice.page.url.rstrip("/").rsplit("/", 1)[1]
@@ -73,7 +105,7 @@ def begin(alice: Person, count: int = 60, pace: int = 80) -> str:
 
 def some(page: Page, number: int = 3) -> None:
     """The answer has got to that word."""
-    expect(page.locator(ANSWER).last).to_contain_text(f"w{number} ", timeout=30_000)
+    expect(page.locator(ANSWER).last).to_contain_text(f"w{number} ")
 
 
 def same(page: Page, house: Server, conversation_id: str, *answers: str) -> None:
@@ -111,9 +143,9 @@ def test_a_slow_network_changes_nothing(alice, house, network):
 def test_a_black_hole_is_noticed_within_35_seconds_and_left_as_soon_as_there_is_a_way(alice, house, network):
     conversation_id = begin(alice)
     network.hole()
-    began = time.monotonic()
-    expect(alice.page.locator("nexus-connection")).not_to_contain_text("Live", timeout=45_000)
-    assert time.monotonic() - began <= 35
+    alice.page.evaluate(NOTICED)
+    expect(alice.page.locator("nexus-connection")).not_to_contain_text("Live", timeout=60_000)
+    assert alice.page.evaluate("() => window.__noticed") <= 35
     network.heal()
     alice.page.evaluate("() => window.dispatchEvent(new Event('online'))")
     live(alice.page)
@@ -126,16 +158,22 @@ def test_a_black_hole_is_noticed_in_seconds_when_the_page_is_looked_at(alice, ho
     alice.page.evaluate("() => window.dispatchEvent(new Event('focus'))")
     expect(alice.page.locator("nexus-connection")).not_to_contain_text("Live")
     expect(alice.page.locator(".banner")).to_contain_text("The agents go on without you")
+    button = alice.page.locator(".banner").get_by_role("button", name="Try now")
+    expect(button).to_be_enabled()
     network.heal()
-    alice.page.locator(".banner").get_by_role("button", name="Try now").click()
+    # It tries by itself, too, and may be back before anybody can click.
+    with contextlib.suppress(TimeoutError):
+        button.click(timeout=3_000)
     live(alice.page)
     same(alice.page, house, conversation_id, words(60))
 
 
-def test_it_goes_on_where_an_answer_was_stopped(alice, house, network):
-    begin(alice, 30, 150)
+def test_it_goes_on_where_an_answer_was_stopped(alice, house, network, model):
+    model.free.clear()
+    begin(alice, 30, 20, hold=12)
     alice.page.keyboard.press("Escape")
     expect(alice.page.locator(ANSWER)).to_contain_text("What was written is kept.")
+    model.free.set()
     alice.page.get_by_role("button", name="Continue").click()
     expect(alice.page.locator(ANSWER)).not_to_contain_text("Stopped")
     some(alice.page, 28)
@@ -241,10 +279,9 @@ def test_two_tabs_go_on_for_one_another(alice, house, network):
 def test_a_frozen_page_catches_up_when_it_is_woken(alice, house, network, cut):
     conversation_id = begin(alice, 50)
     some(alice.page, 8)
-    alice.page.evaluate("() => { window.__ticks = 0; setInterval(() => (window.__ticks += 1), 50); }")
+    alice.page.evaluate(TICKS)
     devtools = alice.context.new_cdp_session(alice.page)
     devtools.send("Page.setWebLifecycleState", {"state": "frozen"})
-    before = alice.page.evaluate("() => window.__ticks")
     # The state alone stops no timer of a page that is shown, as every page is without a screen.
     devtools.send("Debugger.enable")
     devtools.send("Debugger.pause")
@@ -254,7 +291,7 @@ def test_a_frozen_page_catches_up_when_it_is_woken(alice, house, network, cut):
     devtools.send("Debugger.resume")
     devtools.send("Debugger.disable")
     devtools.send("Page.setWebLifecycleState", {"state": "active"})
-    assert alice.page.evaluate("() => window.__ticks") - before < 60, "a frozen page does nothing"
+    alice.page.wait_for_function("() => window.__stood > 5_000")  # a frozen page does nothing
     same(alice.page, house, conversation_id, words(50))
 
 
@@ -266,7 +303,7 @@ def test_a_logged_out_page_keeps_what_was_written_and_comes_back_after_the_log_i
     other = alice.new_page()
     other.goto(alice.server.url + "/settings/")
     other.get_by_role("button", name="Log out").click()
-    expect(page.locator("nexus-connection")).to_contain_text("Logged out", timeout=30_000)
+    expect(page.locator("nexus-connection")).to_contain_text("Logged out")
     expect(page.locator("nexus-toast")).to_contain_text("What you wrote is kept")
     other.goto(alice.server.url + "/accounts/login/")
     other.fill("input[name=login]", "alice")

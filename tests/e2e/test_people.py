@@ -7,7 +7,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from .conftest import PASSWORD, PATIENCE_MS, live
+from .conftest import PASSWORD, PATIENCE_MS, live, person
+from .test_approvals import CARD, begin
 from .test_looks import SIZES, broken_rules
 
 
@@ -54,6 +55,28 @@ def test_a_stranger_comes_by_a_link_and_is_removed_at_once(people, browser, serv
     context.close()
 
 
+def test_nobody_is_asked_any_more_for_who_was_removed(people, server, shots):
+    server.manage(*person("dora", "member"))
+    alice, dora = people["alice"], people["dora"]
+    begin(dora, "Create a task to review the release notes")
+    alice.page.goto(dora.page.url)
+    expect(alice.page.locator(CARD)).to_be_visible()
+    live(alice.page)
+    members = alice.context.new_page()
+    members.goto(server.url + "/members/")
+    row = members.locator(".members .rows li", has_text="dora").first
+    row.locator("summary.btn").click()
+    row.locator("summary", has_text="Remove").click()
+    row.get_by_role("button", name="Remove dora").click()
+    expect(members.locator(".said")).to_have_text("dora was removed.")
+    expect(alice.page.get_by_text("Stopped before anybody decided").first).to_be_visible()
+    expect(alice.page.locator("nexus-activity-feed")).to_contain_text("alice stopped Careful Demo")
+    expect(alice.page.locator(CARD)).to_have_count(0)
+    expect(alice.page.locator("nexus-message").last).to_contain_text("Stopped by you")
+    expect(alice.page.locator("nexus-message").last).not_to_contain_text("The agent was told")
+    alice.page.screenshot(path=str(shots / "removed-person-wide-light.png"))
+
+
 def test_it_makes_switches_and_deletes_a_workspace_by_the_menu(people, server, shots):
     page = people["alice"].page
     page.goto(server.url + "/")
@@ -68,12 +91,62 @@ def test_it_makes_switches_and_deletes_a_workspace_by_the_menu(people, server, s
     expect(page.locator("summary.ws")).to_contain_text("Team")
     page.click("summary.ws")
     page.get_by_role("menuitem", name="Second house").click()
+    expect(page.locator("summary.ws")).to_contain_text("Second house")
     page.goto(server.url + "/members/")
     page.click("text=Delete this workspace")
     page.fill("#w-confirm", "Second house")
     page.screenshot(path=str(shots / "members-delete-wide-light.png"), full_page=True)
     page.get_by_role("button", name="Delete").click()
     expect(page.locator("summary.ws")).to_contain_text("Team")
+
+
+def test_the_members_page_follows_what_others_do(people, browser, server, shots):
+    """Joins, roles and removals are seen without a reload, and what is open stays open."""
+    alice = people["alice"]
+    page, elsewhere = alice.page, alice.new_page()
+    for one in (page, elsewhere):
+        one.goto(server.url + "/members/")
+        live(one)
+    elsewhere.click("text=Make link")
+    link = elsewhere.locator("[data-link] input").input_value()
+    page.reload()
+    live(page)
+    page.evaluate("window.mark = 'this very page'")
+    heading, rows = page.locator("#people h2"), page.locator("#people li[data-key]")
+    count, invited = rows.count(), page.locator("#pending li").count()
+    rows.filter(has_text="bob").locator("summary.btn").click()
+    menu = rows.filter(has_text="bob").locator(".menu").first
+    expect(menu).to_be_visible()
+
+    context = browser.new_context()
+    context.set_default_timeout(PATIENCE_MS)
+    door = context.new_page()
+    door.goto(link)
+    door.click("text=Make an account")
+    door.fill("input[name=username]", "latecomer")
+    door.fill("input[name=password1]", PASSWORD)
+    door.fill("input[name=password2]", PASSWORD)
+    door.click("main button.primary")
+    door.wait_for_selector(".shell")
+    expect(rows).to_have_count(count + 1)
+    expect(heading).to_contain_text(f"{count + 1} people")
+    expect(page.locator("#pending li")).to_have_count(invited - 1)
+    expect(menu).to_be_visible()
+    page.screenshot(path=str(shots / "members-live-wide-light.png"))
+
+    elsewhere.goto(server.url + "/members/")
+    row = elsewhere.locator("#people li", has_text="latecomer")
+    row.locator("summary.btn").click()
+    row.get_by_role("button", name="Viewer").click()
+    expect(elsewhere.locator(".said")).to_have_text("latecomer is now viewer.")
+    expect(rows.filter(has_text="latecomer").locator("summary.btn")).to_contain_text("Viewer")
+    row.locator("summary.btn").click()
+    row.locator("summary", has_text="Remove").click()
+    row.get_by_role("button", name="Remove latecomer").click()
+    expect(rows).to_have_count(count)
+    assert page.evaluate("window.mark") == "this very page"
+    elsewhere.close()
+    context.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

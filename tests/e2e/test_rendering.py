@@ -140,4 +140,4 @@ def test_it_shows_a_persons_markup_as_text(people):
         expect(alice.page.locator("nexus-message[from=user] .md")).to_have_text(text)
         assert alice.page.evaluate("window.pwned") is None
         alice.page.reload()
-    assert alice.page.locator(f"{ANSWER} nexus-response").count() > 0
+    expect(alice.page.locator(f"{ANSWER} nexus-response")).not_to_have_count(0)

@@ -129,7 +129,8 @@ from realtime.models import Activity
 from workspaces.access import actor_for
 from workspaces.audit import record
 from workspaces.models import ApiToken, Role, User, Workspace
-from workspaces.services import membership_set, token_create
+from workspaces.services import membership_set
+from workspaces.tokens import token_create
 vectors = json.load(sys.stdin)
 mallory = User.objects.get(username="mallory")
 workspace = Workspace.objects.get(slug="hostile")

@@ -74,6 +74,20 @@ test("it goes on after the last seq of each live run when the connection is back
   assert.deepEqual(FakeSocket.last.framesOf("subscribe")[0].after, { r1: 2 });
 });
 
+test("it reads its conversation again when the server says that something was lost on its way", async () => {
+  const client = await connected();
+  const socket = FakeSocket.last;
+  let missed = 0;
+  client.addEventListener("missed", () => (missed += 1));
+  socket.say(STARTED);
+  socket.say(chunk(2, "content", "a"));
+  socket.say({ type: "resync" });
+  await settle();
+  assert.equal(missed, 1);
+  assert.equal(FakeSocket.last, socket, "it needs no other socket for that");
+  assert.deepEqual(socket.framesOf("subscribe").map(({ after }) => after), [{}, { r1: 2 }]);
+});
+
 test("it keeps a message that was written offline and sends it with the same clientId when it is back", async () => {
   const storage = new FakeStorage();
   const client = await connected({ storage });

@@ -275,3 +275,24 @@ test("it moves control only forward", () => {
   state = reduce(state, { type: "run.control", runId: "r1", conversationId: "c1", controlledBy: { id: "u1" }, controlFence: 1 });
   assert.deepEqual([state.runs.r1.controlledBy, state.runs.r1.controlFence], ["u2", 2]);
 });
+
+test("the feed is read back without a hole, and what comes meanwhile stays above", () => {
+  const made = (n) => ({ id: `a${n}`, activityType: "asked", createdAt: at(n % 60) });
+  let state = reduce(initialState(), { type: "local.activities", activities: [30, 29].map(made) });
+  state = reduce(state, { type: "activity.recorded", ...made(31) });
+  state = reduce(state, { type: "local.activities-earlier", activities: [30, 29, 28, 27].map(made) });
+  assert.deepEqual(state.activities.map(({ id }) => id), ["a31", "a30", "a29", "a28", "a27"]);
+  // Read anew after a break: what was read back stays.
+  state = reduce(state, { type: "local.activities", activities: [32, 31, 30].map(made) });
+  assert.deepEqual(state.activities.map(({ id }) => id), ["a32", "a31", "a30", "a29", "a28", "a27"]);
+});
+
+test("the cursor of somebody who went away and came back is nowhere", () => {
+  const user = (since, conversationId = "c1") => ({ userId: "u2", name: "Bob", kind: "person", conversationId, since });
+  let state = opened({ presence: [user("1")] });
+  state = reduce(state, { type: "cursor.moved", userId: "u2", selection: { start: 1, end: 1 }, typing: true });
+  state = reduce(state, { type: "presence.changed", users: [user("1")] });
+  assert.equal(state.cursors.u2.selection.start, 1);
+  assert.equal(reduce(state, { type: "presence.changed", users: [user("2")] }).cursors.u2, undefined);
+  assert.equal(reduce(state, { type: "presence.changed", users: [user("1", "c2")] }).cursors.u2, undefined);
+});

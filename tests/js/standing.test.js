@@ -29,6 +29,12 @@ test("it offers to go on with what was written, and to try again where nothing w
   assert.deepEqual(actions(ending(entry({ status: "failed" }, nothing))), ["regenerate"]);
 });
 
+test("it says who stopped an answer, as far as the page knows them", () => {
+  const names = { "user-1": "Alice" };
+  const word = (cancelledBy) => ending(entry({ status: "cancelled", cancelledBy }), { nameOf: (id) => names[id] ?? "" })[0].word;
+  assert.deepEqual([word("user-1"), word("user-2"), word(null)], ["Stopped by Alice", "Stopped", "Stopped"]);
+});
+
 test("it lets the last answer go on where its length cut it, once", () => {
   const cut = entry({ status: "complete", stopReason: "length" });
   assert.equal(isCut(cut.run), true);
@@ -48,4 +54,23 @@ test("it offers an answer to a question that has none", () => {
 test("it says what a live answer does", () => {
   assert.equal(standing(entry({ status: "running", items: [{ kind: "text", text: "x" }], lastSeq: 2 }), 0).word, "Answering");
   assert.equal(standing(entry({ status: "queued" }), 0).word, "Queued");
+});
+
+test("a run that a budget ended says so, and who can do something about it", () => {
+  const run = { status: "failed", error: { code: "budget_exceeded", message: "The budget “Team” has no room for this any more (today). Nothing was sent." } };
+  assert.deepEqual([standing(entry(run), 0).kind, standing(entry(run), 0).word], ["warn", "Out of budget"]);
+  const [admin] = ending(entry(run), { role: "owner" });
+  assert.deepEqual([admin.kind, admin.word, admin.actions[0]], ["warn", "Out of budget", ["budgets", "Change budgets"]]);
+  assert.match(admin.text, /“Team”.*Raise it/);
+  const [member] = ending(entry(run), { role: "member" });
+  assert.deepEqual(member.actions.map(([action]) => action), ["budgets", "resume", "regenerate"]);
+  assert.match(member.text, /An admin can raise it/);
+  const [unknown] = ending(entry({ status: "failed", error: { code: "price_unknown", message: "Nobody knows." } }), { role: "member" });
+  assert.deepEqual([unknown.word, unknown.text], ["No price", "Nobody knows."]);
+});
+
+test("a live answer tells what it took up to now", () => {
+  const run = { status: "running", items: [{ kind: "text", text: "x".repeat(400) }], lastSeq: 2 };
+  assert.equal(standing(entry(run), 0).more, "about 100 tokens");
+  assert.equal(standing(entry(run), 0, true, { promptTokens: 20, promptCost: "0.01", outputPerMillion: "100" }).more, "about 120 tokens · $0.0200");
 });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { address, asked, narrowed, parse, sameNumbers, widened } from "../../static/nexus/usage/query.js";
-import { days, exactly, fromPico, money, nameOf, parts, perMillion, share } from "../../static/nexus/usage/words.js";
+import { days, exactly, fromPico, money, moneyAxis, nameOf, parts, perMillion, share } from "../../static/nexus/usage/words.js";
 
 test("it reads back what it writes, and leaves out what is usual", () => {
   assert.equal(address(parse("")), "");
@@ -24,6 +24,15 @@ test("days count before a range, and a filter of none is told as such", () => {
   const chosen = narrowed(parse("?range=all"), "user", null);
   assert.equal(asked(chosen, { groupBy: "model", cursor: "" }), "?range=all&user=~&groupBy=model");
   assert.equal(address(widened(chosen, "user")), "?range=all");
+});
+
+test("the lines of a money axis have the decimals that the finest needs", () => {
+  assert.deepEqual(moneyAxis([0, 0.25, 0.5, 0.75]), ["$0", "$0.25", "$0.50", "$0.75"]);
+  assert.deepEqual(moneyAxis([0, 0.5, 1, 1.5]), ["$0", "$0.50", "$1.00", "$1.50"]);
+  assert.deepEqual(moneyAxis([0, 0.0005, 0.001]), ["$0", "$0.0005", "$0.0010"]);
+  assert.deepEqual(moneyAxis([0, 2, 4]), ["$0", "$2", "$4"]);
+  assert.deepEqual(moneyAxis([0, 5000, 10000]), ["$0", "$5 k", "$10 k"]);
+  assert.deepEqual(moneyAxis([0.1 + 0.2]), ["$0.30"]);
 });
 
 test("an open request changes no numbers", () => {

@@ -11,20 +11,22 @@ from urllib.error import HTTPError
 import pytest
 
 from nexus_site.access_log import log_action, ours_instead
+from tests.prepared import migrated_copy
 from tests.realtime.live import Kind, LiveServer
 
 SECRET = "a-key-of-this-test-alone-0123456789-0123456789-abcdef"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
 def test_it_writes_nothing_but_its_own_lines(kind: Kind, tmp_path: Path) -> None:
     server = LiveServer(kind, tmp_path, DEBUG="0", SECRET_KEY=SECRET)
-    server.manage("migrate", "-v0")
+    migrated_copy(tmp_path / "nexus.sqlite3")
     server.start()
     try:
         for path in ("/livez", "/readyz", "/metrics", "/accounts/login/?next=walrus"):
             try:
-                urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=10).close()
+                urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=60).close()
             except HTTPError as answer:
                 answer.close()
     finally:

@@ -25,7 +25,7 @@ from tests.conversations.api_client import Person
 from tests.conversations.conftest import chunks_of
 from tests.observability.conftest import asks
 from workspaces.context import bind_new, bound
-from workspaces.services import token_create
+from workspaces.tokens import token_create
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -240,7 +240,7 @@ def test_debug_is_readable_and_production_is_json():
 
 
 async def _line(written, event):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (found := written.of(event=event)):
             await asyncio.sleep(0.01)
     return found[-1]

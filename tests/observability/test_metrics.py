@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,8 @@ from docs import metrics as metrics_page
 from nexus_core.chunks import MetadataChunk
 from nexus_core.errors import AuthenticationFailed, RateLimited
 from nexus_core.ports import ToolRecord
-from nexus_core.providers.base import Stop
+from nexus_core.providers.base import Stop, TextDelta
+from nexus_core.providers.scripted import Action
 from nexus_core.tools import tool
 from nexus_core.usage import Usage
 from realtime.frames import Frame
@@ -29,7 +32,7 @@ from realtime.gate import RunGates
 from tests.conversations.conftest import chunks_of
 from tests.observability.conftest import asks
 from workspaces.instruments import FewLabels, Tally
-from workspaces.limits import limit_hit, limits_reset
+from workspaces.limits import LIMITS, limit_hit, limits_reset
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -79,7 +82,7 @@ async def test_it_counts_a_run_its_requests_tokens_and_tries(alice, engine, play
     )
     started = await in_database(lambda: run_start(actor=alice, agent_id="demo-agent", input_="x"))
     chunks = await chunks_of(started.run.pk)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not grown.by()["nexus_runs_ended_total"]:
             await asyncio.sleep(0.01)
     found = grown.by()
@@ -88,19 +91,20 @@ async def test_it_counts_a_run_its_requests_tokens_and_tries(alice, engine, play
     assert found["nexus_provider_requests_total"] == 2
     assert found["nexus_tool_calls_total"] == 1
     assert found["nexus_tokens_total"] == 2  # the last of the two samples: reasoning
-    # The terminal chunk is stored with the run's end, not by the writer.
-    assert found["nexus_log_flush_rows_sum"] == len(chunks) - 1
+    # The first chunk is stored with the run's start, the terminal one with its end, not by the writer.
+    assert found["nexus_log_flush_rows_sum"] == len(chunks) - 2
     assert found["nexus_run_seconds_count"] == 1
 
 
 async def test_latency_is_from_the_providers_piece_to_its_publishing(alice, engine, plays):
     before = value("nexus_chunk_latency_seconds_count"), value("nexus_chunk_latency_seconds_sum")
+    began = time.monotonic()
     plays("One two three.")
     started = await in_database(lambda: run_start(actor=alice, agent_id="demo-agent", input_="x"))
     await chunks_of(started.run.pk)
     count = value("nexus_chunk_latency_seconds_count") - before[0]
     took = value("nexus_chunk_latency_seconds_sum") - before[1]
-    assert count >= 1 and 0 <= took < 5 * count
+    assert count >= 1 and 0 <= took <= (time.monotonic() - began) * count
 
 
 async def test_a_failed_run_is_counted_by_its_code(alice, engine, plays):
@@ -108,7 +112,7 @@ async def test_a_failed_run_is_counted_by_its_code(alice, engine, plays):
     grown = Grown(("nexus_run_errors_total", {"code": "authentication_error"}))
     started = await in_database(lambda: run_start(actor=alice, agent_id="demo-agent", input_="x"))
     await chunks_of(started.run.pk)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not grown.by()["nexus_run_errors_total"]:
             await asyncio.sleep(0.01)
     assert grown.by() == {"nexus_run_errors_total": 1}
@@ -140,7 +144,7 @@ async def test_an_agent_made_here_is_counted_without_its_name(alice, engine, pla
     )
     started = await in_database(lambda: run_start(actor=alice, agent_id=made.slug, input_="x"))
     await chunks_of(started.run.pk)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not grown.by()["nexus_runs_ended_total"]:
             await asyncio.sleep(0.01)
     text = (await in_database(generate_latest, REGISTRY)).decode()
@@ -172,20 +176,33 @@ async def test_a_reader_that_heard_nothing_counts_what_it_found(alice, engine, p
     """With every doorbell lost the log is found by looking."""
     monkeypatch.setattr("conversations.follow.LOOK_SECONDS", 0.05)
     monkeypatch.setattr("conversations.follow._Bell.receive", lambda self, room, frames: None)
-    plays(["One. ", 0.2, Stop("end", (), Usage(input=1, output=1))])
+    read: list[int] = []
+
+    def words() -> Iterator[Action]:
+        """The second one is said when the first one was read, and nobody but the log tells of it."""
+        yield TextDelta("One. ")
+        while not read:
+            yield 0.05
+        yield 0.2
+        yield TextDelta("Two. ")
+        yield Stop("end", (), Usage(input=1, output=1))
+
+    plays(words())
     grown = Grown(("nexus_hint_gaps_total", {"found_by": "comparison"}))
     started = await in_database(lambda: run_start(actor=alice, agent_id="demo-agent", input_="x"))
-    seqs = [seq async for seq, _ in follow(started.run.pk)]
+    async for seq, _ in follow(started.run.pk):
+        read.append(seq)
+    seqs = read
     assert seqs == list(range(1, len(seqs) + 1))
     assert grown.by()["nexus_hint_gaps_total"] >= 1
 
 
 def test_a_refusal_by_a_rate_limit_is_counted(alice):
     limits_reset()
-    grown = Grown(("nexus_rate_limited_total", {"limit": "exports"}))
+    grown = Grown(("nexus_rate_limited_total", {"limit": "exports", "whose": "person"}))
     with pytest.raises(Exception, match="too often"):
-        for _ in range(40):
-            limit_hit("exports", alice.user_id)
+        for _ in range(LIMITS["exports"].amount + 1):
+            limit_hit("exports", alice)
     limits_reset()
     assert grown.by() == {"nexus_rate_limited_total": 1}
 
@@ -275,8 +292,6 @@ def test_every_metric_is_on_the_dashboard_or_in_an_alert():
 
 async def test_counting_a_flush_costs_microseconds(transactional_db):
     """A bound that only a mistake passes: the measured cost is a hundredth of it."""
-    import time
-
     tally = Tally("nexus_test_cost", "A test.", instruments.QUICK_SECONDS)
     try:
         began = time.process_time()

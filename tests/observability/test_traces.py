@@ -27,7 +27,7 @@ from nexus_core.tools import tool
 from nexus_core.usage import Usage
 from tests.conversations.conftest import chunks_of
 from tests.observability.conftest import asks
-from workspaces.services import token_create
+from workspaces.tokens import token_create
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -47,7 +47,7 @@ class Spans:
         return [span for span in self.all() if span.name.startswith(beginning)]
 
     async def until(self, beginning: str) -> ReadableSpan:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not (found := self.named(beginning)):
                 await asyncio.sleep(0.01)
         return found[-1]
@@ -220,7 +220,7 @@ def test_nothing_of_it_is_imported_while_it_is_off(tmp_path):
             env={**environment, "OTEL_EXPORTER_OTLP_ENDPOINT": address},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=100,
         )
         assert done.stdout.strip().splitlines()[-1] == expected, done.stderr
 

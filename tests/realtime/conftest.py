@@ -18,6 +18,8 @@ from workspaces.access import Actor
 from workspaces.database import close_threads, in_database
 
 ORIGIN = b"http://testserver"
+PATIENCE = 40.0
+"""Seconds; machines are slow. Where a time is promised the test says which."""
 
 
 def log_in(actor: Actor) -> str:
@@ -55,7 +57,7 @@ class Socket:
         elif output["type"] == "websocket.send":
             self.seen.append(orjson.loads(output["text"]))
 
-    async def next(self, type_: str, timeout: float = 5.0, **fields: Any) -> dict[str, Any]:
+    async def next(self, type_: str, timeout: float = PATIENCE, **fields: Any) -> dict[str, Any]:
         """The next unread frame of this type with these fields; frames before it are passed over."""
         async with asyncio.timeout(timeout):
             while True:
@@ -73,7 +75,7 @@ class Socket:
         await self.send(frame)
         return await self.next(type_)
 
-    async def closes(self, timeout: float = 8.0) -> int:
+    async def closes(self, timeout: float = PATIENCE) -> int:
         """Waits for the close frame; gives its code."""
         async with asyncio.timeout(timeout):
             while self.closed is None:
@@ -87,7 +89,7 @@ class Socket:
         return self.seen
 
     async def end(self) -> None:
-        await self.communicator.disconnect(timeout=5)
+        await self.communicator.disconnect(timeout=PATIENCE)
 
 
 Connect = Callable[..., Awaitable[Socket]]
@@ -116,8 +118,8 @@ def communicator_for(
 
 
 async def refused(communicator: WebsocketCommunicator) -> bool:
-    accepted, _ = await communicator.connect(timeout=5)
-    await communicator.disconnect()
+    accepted, _ = await communicator.connect(timeout=PATIENCE)
+    await communicator.disconnect(timeout=PATIENCE)
     return not accepted
 
 
@@ -131,7 +133,7 @@ async def connect(transactional_db: None, settings: Any) -> AsyncIterator[Connec
         if actor is not None and "session" not in how:
             how["session"] = await in_database(log_in, actor)
         communicator = communicator_for(**how)
-        accepted, subprotocol = await communicator.connect(timeout=5)
+        accepted, subprotocol = await communicator.connect(timeout=PATIENCE)
         assert accepted, f"refused with {subprotocol}"
         assert subprotocol == "nexus.v1"
         socket = Socket(communicator)

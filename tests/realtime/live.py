@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import Literal
+
+from scripts.services import free_port
+from tests.prepared import migrated_copy
+
+__all__ = ["Kind", "LiveServer", "free_port"]
 
 ROOT = Path(__file__).resolve().parents[2]
 Kind = Literal["daphne", "uvicorn"]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class LiveServer:
     """One process. `others` share the data and the settings of the first (with Redis there may be several)."""
+
+    application = "nexus_site.asgi:application"
 
     def __init__(self, kind: Kind, data_dir: Path, **env: str) -> None:
         self.kind, self.data_dir, self.port = kind, data_dir, free_port()
@@ -50,14 +50,18 @@ class LiveServer:
         assert done.returncode == 0, f"manage.py {' '.join(args)} failed:\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
-    def prepare(self, *names: str) -> None:
+    def prepare(self, *names: str, owner: str = "") -> None:
         """A fresh database with these people in the workspace `acme`; their API tokens are in `tokens`."""
+        elsewhere = bool(self.env.get("DATABASE_URL"))
+        if not elsewhere:
+            migrated_copy(self.data_dir / "nexus.sqlite3")
         script = (
             "from django.core.management import call_command as call\n"
             "import io\n"
-            "call('migrate', verbosity=0)\n"
+            f"{elsewhere} and call('migrate', verbosity=0)\n"
             f"for name in {names!r}:\n"
-            "    call('create_user', name, password='x', workspace='acme', stdout=io.StringIO())\n"
+            f"    role = 'owner' if name == {owner!r} else 'member'\n"
+            "    call('create_user', name, password='x', workspace='acme', role=role, stdout=io.StringIO())\n"
             "    call('create_token', name, workspace='acme')\n"
         )
         lines = self.manage("shell", "--no-imports", "-c", script).splitlines()
@@ -78,20 +82,20 @@ class LiveServer:
         }[self.kind]
         with open(self.log, "ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", *bind, "nexus_site.asgi:application"],
+                [sys.executable, "-m", *bind, self.application],
                 cwd=ROOT,
                 env=self.env,
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 100
         while time.monotonic() < deadline:
             assert self.process.poll() is None, f"the server ended at once:\n{self.text()}"
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/livez", timeout=2) as answer:
                     if answer.status == 200:
                         return
-            except (urllib.error.URLError, OSError):
+            except (OSError, HTTPException):
                 time.sleep(0.05)
         raise AssertionError(f"the server did not get ready:\n{self.text()}")
 

@@ -14,9 +14,10 @@ from workspaces import auth
 from workspaces.access import Actor
 from workspaces.database import in_database
 from workspaces.models import ApiToken, SocketTicket, User
-from workspaces.services import ticket_create, token_create
+from workspaces.tickets import ticket_create
+from workspaces.tokens import token_create
 
-from .conftest import Connect, communicator_for, log_in, refused
+from .conftest import PATIENCE, Connect, communicator_for, log_in, refused
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -182,7 +183,7 @@ async def test_it_sends_people_away_for_a_moment_while_the_database_is_away(
     token = await token_of(alice)
     monkeypatch.setattr(auth, "_scope_actor", away)
     communicator = communicator_for(token=token)
-    accepted, _ = await communicator.connect()
+    accepted, _ = await communicator.connect(timeout=PATIENCE)
     assert accepted
-    closed = await communicator.receive_output(5)
+    closed = await communicator.receive_output(PATIENCE)
     assert (closed["type"], closed["code"]) == ("websocket.close", 4012)

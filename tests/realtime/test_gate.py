@@ -47,7 +47,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Log:
 
 class Sent(list[int]):
     async def reaches(self, seq: int) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not self or self[-1] < seq:
                 await asyncio.sleep(0)
 

@@ -32,7 +32,7 @@ class Ear:
         self.rung.set()
 
     async def hears(self, count: int) -> list[str]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while len(self.heard) < count:
                 self.rung.clear()
                 await self.rung.wait()

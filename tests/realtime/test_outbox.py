@@ -31,7 +31,7 @@ class Network:
         self.changed.set()
 
     async def has(self, count: int) -> list[str]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while len(self.sent) < count:
                 self.changed.clear()
                 await self.changed.wait()
@@ -123,7 +123,7 @@ async def test_it_ends_quietly_when_the_client_goes_while_it_waits(outbox: Outbo
     await asyncio.sleep(0)
     network.gone = True
     network.open.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while outbox.waiting_bytes:
             await asyncio.sleep(0)
     assert network.sent == []

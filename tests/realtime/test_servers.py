@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import socket
+import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from .live import LiveServer
 
+pytestmark = pytest.mark.once
 OUTBOX = 64 * 1024
 
 
@@ -80,11 +83,15 @@ async def test_it_says_why_it_closes_at_a_huge_frame(server: LiveServer, tokens:
 
 
 async def test_it_says_why_it_closes_at_a_flood(server: LiveServer, tokens: dict[str, str]) -> None:
-    async with client(server, tokens["alice"]) as ws:
-        with pytest.raises(websockets.ConnectionClosed) as closed:
-            for _ in range(800):  # twice what may come at once; a close frame must still reach the sender
-                await ws.send('{"type":"ping"}')
-            await until(ws, "never")
+    for _ in range(3):  # where this process stands still for seconds in between it is no flood
+        async with client(server, tokens["alice"]) as ws:
+            with pytest.raises((websockets.ConnectionClosed, TimeoutError)) as closed:
+                for _ in range(800):  # twice what may come at once; a close frame must still reach the sender
+                    await ws.send('{"type":"ping"}')
+                await until(ws, "never")
+        if isinstance(closed.value, websockets.ConnectionClosed):
+            break
+    assert isinstance(closed.value, websockets.ConnectionClosed)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 4429
 
@@ -104,7 +111,7 @@ def never_reads(server: LiveServer, token: str) -> socket.socket:
 
 
 async def test_it_drops_a_client_that_never_reads(server: LiveServer, tokens: dict[str, str]) -> None:
-    async with client(server, tokens["alice"]) as watcher:
+    async with client(server, tokens["alice"], max_queue=None) as watcher:
         raw = await asyncio.to_thread(never_reads, server, tokens["vera"])
         try:
             await names_here(watcher, "alice", "vera")
@@ -131,7 +138,7 @@ async def names_gone(ws: ClientConnection, name: str) -> None:
 
     Well before a server's own pings would find a dead client (40 s).
     """
-    async with asyncio.timeout(12):
+    async with asyncio.timeout(25):
         beat = 0
         while True:
             await ws.send(
@@ -153,5 +160,22 @@ async def test_it_sends_its_clients_back_when_it_restarts(server: LiveServer, to
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 4012
     assert server.process is not None
-    await asyncio.to_thread(server.process.wait, 15)
+    await asyncio.to_thread(server.process.wait, 60)
     assert "Traceback" not in Path(server.log).read_text()
+
+
+@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
+def test_it_cuts_an_answer_that_breaks_and_serves_on(kind: Any, tmp_path: Path) -> None:
+    """A reader who is left waiting takes it for silence; a whole answer that is none is worse."""
+    server = LiveServer(kind, tmp_path)
+    server.application = "tests.realtime.breaking:application"
+    server.prepare("alice")
+    server.start()
+    try:
+        for _ in range(2):  # Daphne's own way of refusing ends the job that would see the second one
+            with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/breaks", timeout=60) as answer:
+                with pytest.raises(http.client.IncompleteRead) as cut:
+                    answer.read()
+                assert cut.value.partial == b"begun"
+    finally:
+        server.stop()

@@ -1,8 +1,8 @@
 """Nothing of one workspace in another's frames and answers [I8]: a canary in every text, and random life.
 
-Twenty workspaces with twenty sockets each: people join, leave, change roles, start runs, move, upload, list, search,
+Twenty workspaces with twenty sockets each: people join, leave, change roles, start runs, write together, move, upload, list, search,
 and reach for the ids of other workspaces. Every frame and every answer is read: it may hold its own canary only.
-Twenty thousand of them; `NEXUS_TEST_LONG=1` makes it a million.
+Twenty thousand of them, while ten people a round join, leave or get another role; `NEXUS_TEST_LONG=1` makes it a million.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import os
 import random
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,26 +26,34 @@ from conversations.models import Upload
 from conversations.services.conversations import conversation_create
 from conversations.services.files import upload_create
 from nexus_site.asgi import application
-from realtime import consumer
+from realtime import allowance
+from realtime.close_codes import CLOSE_LOGIN, CLOSE_NOT_ALLOWED
 from realtime.hub import close_hub
 from realtime.presence_news import close_news
-from tests.security.things import PNG
+from tests.security.things import ALL, PNG
 from workspaces import limits
 from workspaces.access import Actor, actor_for
 from workspaces.database import close_threads, in_database
 from workspaces.models import Membership, Role, User
-from workspaces.services import membership_remove, membership_set, token_create, workspace_create
+from workspaces.services import membership_remove, membership_set, workspace_create
+from workspaces.tokens import token_create
 
 Said = Callable[[str], None]
 WORKSPACES, SOCKETS = 20, 20
 LONG = bool(os.environ.get("NEXUS_TEST_LONG"))
 WANTED = 1_000_000 if LONG else 20_000
+LIVES, LIVES_WANTED = 10, 30
+"""Of each round, and of the whole at least: people who join, leave or get another role."""
+MOST_LEFT = 4
+"""A round: whose socket ends hears nothing until they are back."""
 CANARY = re.compile(rb"canary(\d\d)")
-LISTS = (
-    "/api/conversations", "/api/search?q=common", "/api/activities?limit=50", "/api/presence", "/api/members",
-    "/api/usage?groupBy=conversation", "/api/usage/export.csv", "/api/audit", "/api/audit/export.csv", "/api/agents",
-    "/api/me", "/api/tokens", "/api/workspaces/current", "/api/invitations", "/api/provider-keys", "/api/commands",
-)  # fmt: skip
+ASKED = {
+    "/api/search": "?q=common", "/api/activities": "?limit=50", "/api/usage": "?groupBy=conversation",
+    "/api/usage/attempts": "?limit=50",
+}  # fmt: skip
+"""What some lists are asked with, so that they tell more."""
+LISTS = tuple(op.path + ASKED.get(op.path, "") for op in ALL if op.method == "get" and not op.ids)
+"""Every address of the API that names no thing: a new one is asked by itself."""
 
 
 @dataclass
@@ -68,7 +77,9 @@ class Watch:
     """Reads all that comes out of the application."""
 
     def __init__(self) -> None:
-        self.frames = self.answers = self.closed = 0
+        self.frames = self.answers = 0
+        self.closed: Counter[int] = Counter()
+        self.lives: Counter[str] = Counter()
         self.foreign: list[str] = []
         self.own = 0
 
@@ -109,7 +120,7 @@ class Line:
             if text.startswith(b'{"type":"run.accepted"'):
                 self.house.runs = [*self.house.runs[-20:], str(orjson.loads(text)["runId"])]
         if message["type"] == "websocket.close":
-            self.watch.closed += 1
+            self.watch.closed[message.get("code", 1000)] += 1
             self.inbox.put_nowait({"type": "websocket.disconnect", "code": 1000})
         self.open.set()
 
@@ -184,7 +195,7 @@ async def test_no_canary_is_heard_in_another_workspace(
     settings.NEXUS_OUTBOX_BYTES = 1 << 30
     monkeypatch.setattr(limits, "limit_hit", lambda *args, **options: None)
     monkeypatch.setattr("nexus_site.api_base.limit_hit", lambda *args, **options: None)
-    monkeypatch.setattr(consumer, "FRAMES_AT_ONCE", 10**9)
+    monkeypatch.setattr(allowance, "FRAMES_AT_ONCE", 10**9)
     chance = random.Random(int(os.environ.get("NEXUS_TEST_SEED", "20261121")))
     houses = await in_database(_houses)
     host = EngineHost("web", lock=False)
@@ -194,7 +205,7 @@ async def test_no_canary_is_heard_in_another_workspace(
     try:
         await asyncio.gather(*(line.open.wait() for line in lines))
         rounds = 0
-        while watch.total < WANTED and not watch.foreign:
+        while (watch.total < WANTED or watch.lives.total() < LIVES_WANTED) and not watch.foreign:
             rounds += 1
             await _round(houses, lines, watch, chance)
         for line in lines:
@@ -207,9 +218,13 @@ async def test_no_canary_is_heard_in_another_workspace(
         await asyncio.get_running_loop().run_in_executor(None, close_threads)
     assert watch.foreign == []
     assert watch.own > watch.total // 4, "the canaries of one's own must be there, or nothing was looked at"
+    ended = watch.closed[CLOSE_LOGIN] + watch.closed[CLOSE_NOT_ALLOWED]
+    assert watch.lives["left"] and ended, "people must leave, and their sockets end by it"
+    lives = ", ".join(f"{count} {what}" for what, count in sorted(watch.lives.items()))
     told(
         f"canaries: {WORKSPACES} workspaces x {SOCKETS} sockets, {watch.frames} frames and {watch.answers} answers in "
-        f"{rounds} rounds, {watch.own} own canaries, {watch.closed} sockets closed on them, no foreign canary"
+        f"{rounds} rounds, {watch.own} own canaries, {watch.lives.total()} lives ({lives}), {ended} sockets closed by "
+        "them, no foreign canary"
     )
 
 
@@ -219,8 +234,7 @@ async def _round(houses: list[House], lines: list[Line], watch: Watch, chance: r
         if line.task.done():
             lines[n] = line = await _back(line, watch)
         _frame(line, houses, chance)
-    house = chance.choice(houses)
-    await in_database(_life, house, chance.random(), chance.randrange(SOCKETS))
+    await in_database(_lives, houses, watch.lives, chance)
     asked = [(chance.choice(houses), chance.randrange(SOCKETS)) for _ in range(40)]
     await asyncio.gather(*(_ask(house, who, houses, watch, chance) for house, who in asked))
     await asyncio.sleep(0)
@@ -231,7 +245,9 @@ async def _back(line: Line, watch: Watch) -> Line:
 
     def anew() -> str:
         actor = line.house.people[line.who]
-        membership_set(workspace=actor.workspace, user=actor.user, role=Role.MEMBER)
+        if _role_of(actor) is None:
+            membership_set(workspace=actor.workspace, user=actor.user, role=Role.MEMBER)
+            watch.lives["joined"] += 1
         return token_create(user=actor.user, workspace=actor.workspace, name=f"{line.house.word} token").text
 
     line.house.tokens[line.who] = await in_database(anew)
@@ -246,7 +262,7 @@ def _frame(line: Line, houses: list[House], chance: random.Random) -> None:
     where = chance.choice(houses) if chance.random() < 0.1 else house
     conversation = chance.choice(where.conversations)
     text = f"{house.word} common words"
-    kind = chance.randrange(9)
+    kind = chance.randrange(11)
     if kind in (0, 1):
         line.say(
             type="activity.broadcast", activityType=house.word, metadata={"text": text, "at": conversation}
@@ -272,26 +288,43 @@ def _frame(line: Line, houses: list[House], chance: random.Random) -> None:
         )
     elif kind == 7:
         line.say(type="conversation.read", conversationId=conversation)
+    elif kind == 9:
+        line.say(type="draft.open", conversationId=conversation, text=text)
+    elif kind == 10:
+        line.say(type="draft.read", conversationId=conversation)
     elif where.runs:
         line.say(type="replay", runId=chance.choice(where.runs))
 
 
-def _life(house: House, what: float, who: int) -> None:
-    """Roles change, people go, things get made; by the services, as the pages do it."""
-    actor = house.people[who]
-    if what < 0.35:
-        role = (Role.VIEWER, Role.MEMBER, Role.ADMIN)[who % 3]
-        if who and Membership.objects.filter(workspace=actor.workspace, user=actor.user).exists():
-            membership_set(workspace=actor.workspace, user=actor.user, role=role)
-    elif what < 0.5:
-        if who:
-            membership_remove(workspace=actor.workspace, user=actor.user)
-    elif what < 0.75:
+def _lives(houses: list[House], lives: Counter[str], chance: random.Random) -> None:
+    """People join, go, and get other roles, and something gets made; by the services, as the pages do it."""
+    before = lives["left"]
+    for _ in range(LIVES):
+        actor = chance.choice(houses).people[chance.randrange(1, SOCKETS)]  # the first one owns it, and stays
+        workspace, user, role = actor.workspace, actor.user, _role_of(actor)
+        if role is None:
+            membership_set(workspace=workspace, user=user, role=Role.MEMBER)
+            lives["joined"] += 1
+        elif lives["left"] - before < MOST_LEFT and chance.random() < 0.5:
+            membership_remove(workspace=workspace, user=user)
+            lives["left"] += 1
+        else:
+            others = [one for one in (Role.VIEWER, Role.MEMBER, Role.ADMIN) if one != role]
+            membership_set(workspace=workspace, user=user, role=chance.choice(others))
+            lives["got a role"] += 1
+    house, number = chance.choice(houses), chance.randrange(SOCKETS)
+    if chance.random() < 0.5:
         made = conversation_create(actor=house.people[0], title=f"{house.word} later common")
-        house.conversations[who % len(house.conversations)] = str(made.pk)
+        house.conversations[number % len(house.conversations)] = str(made.pk)
     else:
-        file = upload_create(actor=house.people[0], name=f"{house.word}-{who}.png", data=PNG)
+        file = upload_create(actor=house.people[0], name=f"{house.word}-{number}.png", data=PNG)
         house.files[0] = str(file.pk)
+
+
+def _role_of(actor: Actor) -> str | None:
+    """As it is now; None for who is out."""
+    found = Membership.objects.filter(workspace=actor.workspace, user=actor.user)
+    return found.values_list("role", flat=True).first()
 
 
 async def _ask(house: House, who: int, houses: list[House], watch: Watch, chance: random.Random) -> None:

@@ -14,14 +14,18 @@ from conversations.api.sse import may_read
 from conversations.models import Conversation
 from conversations.services.conversations import conversation_create, conversation_update
 from conversations.services.feedback import feedback_give
+from conversations.services.files import upload_create
 from conversations.services.run_start import run_start
 from realtime import rights
 from tests.conversations.conftest import chunks_of, engine, plays  # noqa: F401  (fixtures)
 from tests.realtime.conftest import Connect, communicator_for, connect, log_in, refused  # noqa: F401  (fixtures)
+from tests.security.things import PNG
 from workspaces.access import Actor, actor_for
 from workspaces.database import in_database
 from workspaces.models import Role, User
-from workspaces.services import membership_remove, membership_set, ticket_create, token_create
+from workspaces.services import membership_remove, membership_set
+from workspaces.tickets import ticket_create
+from workspaces.tokens import token_create
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -152,3 +156,19 @@ async def test_a_token_is_told_of_no_other_workspace(alice: Actor, charlie: Acto
     for address in ("/api/me", "/api/workspaces"):
         told = await AsyncClient().get(address, headers={"Authorization": f"Bearer {token.text}"})
         assert b"Other" in told.content and b"Acme" not in told.content, address
+
+
+async def test_a_token_opens_no_file_of_ones_own_in_another_workspace(
+    alice: Actor, charlie: Actor, transactional_db, settings, tmp_path
+):
+    """A file that stands in no message yet is its owner's, but only where they uploaded it."""
+    settings.MEDIA_ROOT = tmp_path
+    await in_database(membership_set, workspace=alice.workspace, user=charlie.user, role=Role.MEMBER)
+    there = await in_database(actor_for, charlie.user, "acme")
+    file = await in_database(upload_create, actor=there, name="plan.png", data=PNG)
+    answers = []
+    for workspace in (there.workspace, charlie.workspace):
+        token = await in_database(token_create, user=charlie.user, workspace=workspace, name="script")
+        headers = {"Authorization": f"Bearer {token.text}"}
+        answers.append((await AsyncClient().get(f"/api/files/{file.pk}", headers=headers)).status_code)
+    assert answers == [200, 404]

@@ -12,9 +12,10 @@ from typing import Any
 
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from billing.models import Attempt
+from billing.models import Attempt, Budget
 from conversations.models import Conversation, StandingApproval, ToolCall, Upload
 from conversations.services.conversations import conversation_create, conversation_delete
+from conversations.services.drafting import draft_open
 from conversations.services.files import upload_create
 from conversations.services.run_finish import run_end_unstarted
 from conversations.services.run_start import run_start
@@ -25,7 +26,7 @@ from tests.people import person
 from workspaces.access import Actor
 from workspaces.invitations import invitation_create
 from workspaces.models import Role
-from workspaces.services import token_create
+from workspaces.tokens import token_create
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 ABSENT = "00000000-0000-4000-8000-000000000000"
@@ -34,7 +35,7 @@ SAFE = ("get",)
 SHARED_IDS = {"agent_id", "provider"}
 """Names, not ids: every workspace has the shipped ones, so a stranger finds his own there."""
 
-OPEN_TO_MEMBERS = {"user_id", "attempt_id"}
+OPEN_TO_MEMBERS = {"user_id", "attempt_id", "budget_id"}
 """What every colleague may look at: nothing of it is private to one of them."""
 
 VIEWERS_MAY = {
@@ -76,6 +77,21 @@ FRAMES: dict[str, dict[str, Any]] = {
         "userId": {"runId": "$own_run_id", "userId": "$user_id", "fence": 0},
     },
     "tool.decide": {"toolId": {"toolId": "$tool_id", "decision": "approve"}},
+    "draft.open": {"conversationId": {"conversationId": "$conversation_id"}},
+    "draft.read": {"conversationId": {"conversationId": "$conversation_id"}},
+    "draft.edit": {
+        "conversationId": {
+            "conversationId": "$conversation_id",
+            "draftId": "$draft_id",
+            "version": 0,
+            "at": 0,
+        },
+        "draftId": {"conversationId": "$own_conversation_id", "draftId": "$draft_id", "version": 0, "at": 0},
+    },
+    "draft.close": {
+        "conversationId": {"conversationId": "$conversation_id", "draftId": "$draft_id", "version": 0},
+        "draftId": {"conversationId": "$own_conversation_id", "draftId": "$draft_id", "version": 0},
+    },
     "run.continue": {"messageId": {"messageId": "$message_id"}},
     "replay": {"runId": {"runId": "$run_id"}},
     "presence.update": {"conversationId": {"conversationId": "$conversation_id"}},
@@ -90,11 +106,12 @@ VIEWERS_SEND = {
     "subscribe": "watching is what viewers do",
     "unsubscribe": "the same",
     "replay": "the same",
+    "draft.read": "the same",
     "conversation.read": "their own mark",
     "presence.update": "they are here too",
     "suggestion.clicked": "counted, shown to nobody",
 }
-READERS_SEND = {"ping", "subscribe", "unsubscribe", "replay", "presence.update"}
+READERS_SEND = {"ping", "subscribe", "unsubscribe", "replay", "draft.read", "presence.update"}
 
 BODY_IDS: dict[tuple[str, str], Any] = {
     ("POST /api/invoke", "agentId"): {"agentId": "$agent", "message": "x"},
@@ -115,6 +132,12 @@ BODY_IDS: dict[tuple[str, str], Any] = {
         "regenerateMessageId": "$message_id",
     },
     ("POST /api/invoke", "message"): {
+        "agentId": "demo-agent",
+        "message": [{"type": "image", "fileId": "$file_id"}],
+    },
+    ("POST /api/invoke/preview", "agentId"): {"agentId": "$agent", "message": "x"},
+    ("POST /api/invoke/preview", "conversationId"): {"message": "x", "conversationId": "$conversation_id"},
+    ("POST /api/invoke/preview", "message"): {
         "agentId": "demo-agent",
         "message": [{"type": "image", "fileId": "$file_id"}],
     },
@@ -139,6 +162,7 @@ BODY_IDS: dict[tuple[str, str], Any] = {
         "visibility": "shared",
         "people": [{"userId": "$user_id", "right": "view"}],
     },
+    ("POST /api/budgets", "scopeId"): {"scope": "conversation", "scopeId": "$conversation_id", "limit": "1"},
     ("POST /api/conversations/bulk", "ids"): {"ids": ["$conversation_id"], "action": "archive"},
     ("POST /api/conversations/{conversation_id}/fork", "messageId"): {"messageId": "$message_id"},
 }
@@ -287,6 +311,7 @@ def build(actor: Actor, word: str, *, private: bool = False) -> dict[str, str]:
             conversation=started.conversation,
             created_by=actor.user,
         ).pk,
+        "draft_id": draft_open(actor=actor, conversation_id=started.conversation.pk, text=f"draft {word}").pk,
         "message_id": started.run.answer_id,
         "tool_id": call.pk,
         "file_id": file.pk,
@@ -299,6 +324,9 @@ def build(actor: Actor, word: str, *, private: bool = False) -> dict[str, str]:
             provider="p",
             model="m",
             reserved_at=started.run.created_at,
+        ).pk,
+        "budget_id": Budget.objects.create(
+            workspace_id=actor.workspace_id, name=f"budget {word}", limit=1
         ).pk,
         "user_id": (mona := person(f"mona-{word}", actor.workspace, Role.MEMBER).user_id),
         "own_user_id": mona,
@@ -331,6 +359,7 @@ PAGES: dict[str, str] = {
     "members/leave": TO_LOGIN,
     "members/invite": TO_LOGIN,
     "members/invitations/<uuid:invitation_id>/revoke": TO_LOGIN,
+    "two-step/": TO_LOGIN,
     "workspaces/switch": TO_LOGIN,
     "workspaces/new": TO_LOGIN,
     "workspaces/change": TO_LOGIN,

@@ -6,13 +6,17 @@ import re
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.server import Server
+
+pytestmark = pytest.mark.slow
 
 SECRET = "k3J9fQz8LmW2xVb7NcT5yRp1HdG6sAoE4uIqXv0Zt"
 
 
 def read(url: str) -> tuple[str, str]:
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         return answer.read().decode(), answer.headers.get("Cache-Control", "")
 
 

@@ -39,6 +39,7 @@ async def test_it_has_a_browser(chromium: Chromium) -> None:
         browser = await playwright.chromium.launch(
             executable_path=chromium.path,
             args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
+            timeout=90_000,
             env={"LD_LIBRARY_PATH": chromium.libraries} if chromium.libraries else None,
         )
         page = await browser.new_page()

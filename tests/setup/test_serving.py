@@ -16,16 +16,17 @@ from pathlib import Path
 import pytest
 
 from scripts.healthcheck import accepted_host, ready
+from scripts.services import free_port
 from scripts.terminal import ROOT
+
+pytestmark = pytest.mark.slow
 
 
 class Running:
     """`python -m scripts.serve` with its own data folder and port; what it prints is read as it comes."""
 
     def __init__(self, data_dir: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         dropped = ("DATABASE_URL", "REDIS_URL", "DEBUG", "SECRET_KEY", "HOST", "DJANGO_SETTINGS_MODULE")
         self.env = {name: value for name, value in os.environ.items() if name not in dropped}
         self.env |= {"NEXUS_DATA_DIR": str(data_dir), "PORT": str(self.port), "PYTHONUNBUFFERED": "1"}
@@ -88,16 +89,16 @@ def test_it_serves_says_where_and_ends_whole(running: Running) -> None:
     assert running.process is not None
     server = children(running.process.pid)
     running.process.send_signal(signal.SIGINT)
-    assert "Nexus has stopped." in running.read_until("stopped", 40)
-    assert running.process.wait(10) == 0
+    assert "Nexus has stopped." in running.read_until("stopped")
+    assert running.process.wait(60) == 0
     assert [pid for pid in server if Path(f"/proc/{pid}").exists()] == []
 
     running.lines.clear()
     running.start()
     assert "==> Database: up to date" in running.read_until("Ctrl-C")
     running.process.send_signal(signal.SIGTERM)
-    running.read_until("stopped", 40)
-    assert running.process.wait(10) == 0
+    running.read_until("stopped")
+    assert running.process.wait(60) == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
@@ -114,12 +115,13 @@ def test_it_leaves_no_server_behind_when_it_is_killed(running: Running) -> None:
 
 def test_it_says_which_variable_to_set_when_the_port_is_taken(running: Running) -> None:
     with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # `free_port` keeps it
         other.bind(("127.0.0.1", running.port))
         other.listen()
         running.start()
-        said = running.read_until("choose another", 30)
+        said = running.read_until("choose another")
     assert running.process is not None
-    assert running.process.wait(10) == 1
+    assert running.process.wait(60) == 1
     assert f"port {running.port} on 127.0.0.1 cannot be used" in said
     assert f"make run PORT={running.port + 1}" in said
 
@@ -128,7 +130,7 @@ def test_it_says_which_variable_to_set_when_the_port_is_taken(running: Running) 
 def test_it_refuses_a_port_that_is_none(running: Running, port: str) -> None:
     running.env["PORT"] = port
     running.start()
-    assert f"PORT is '{port}'" in running.read_until("PORT is", 30)
+    assert f"PORT is '{port}'" in running.read_until("PORT is")
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from workspaces.services import (
     membership_set,
     on_workspace_created,
     profile_update,
-    token_create,
     workspace_create,
 )
+from workspaces.tokens import token_create
 
 pytestmark = pytest.mark.django_db
 

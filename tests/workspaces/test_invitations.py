@@ -206,6 +206,7 @@ def test_a_name_puts_no_header_into_the_mail(alice: Actor, mailoutbox: list[Any]
     assert mailoutbox[0].recipients() == ["nina@example.org"]
 
 
+@pytest.mark.usefixtures("within_a_day")
 def test_it_is_limited(alice: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
     limits.limits_reset()
     monkeypatch.setitem(limits.LIMITS, "invitations", parse("2/hour"))

@@ -13,8 +13,8 @@ from django.db import connection
 from workspaces.access import Actor, Forbidden, NotFound
 from workspaces.crypto import WrongEncryptionKey, decrypt, encrypt, key_id
 from workspaces.models import ProviderKey, Workspace
+from workspaces.provider_keys import provider_key_delete, provider_key_for, provider_key_set
 from workspaces.selectors import provider_keys_of
-from workspaces.services import provider_key_delete, provider_key_for, provider_key_set
 
 pytestmark = pytest.mark.django_db
 

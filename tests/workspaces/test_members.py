@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from billing.budgets import budget_create
 from conversations.models import Run
+from conversations.services.conversations import conversation_create
 from conversations.services.run_start import run_start
 from tests.people import person
 from workspaces.access import Actor, Forbidden, NotFound, Unauthorized, actor_for
 from workspaces.auth import token_actor
+from workspaces.invitations import invitation_create
 from workspaces.members import LastOwner, member_change_role, member_remove
 from workspaces.models import Membership, ProviderKey, Role, User, Workspace
+from workspaces.provider_keys import provider_key_set
 from workspaces.selectors import workspaces_of
-from workspaces.services import provider_key_set, token_create, workspace_create
+from workspaces.services import workspace_create
 from workspaces.tenancy import may_create_workspaces, workspace_create_by, workspace_delete, workspace_update
+from workspaces.tokens import token_create, token_create_by
 
 pytestmark = pytest.mark.django_db
 
@@ -133,6 +140,28 @@ def test_it_changes_the_workspace_for_admins(alice: Actor, bob: Actor) -> None:
     assert not Workspace.objects.get(pk=alice.workspace_id).allow_personal_keys
     with pytest.raises(Forbidden):
         workspace_update(actor=bob, name="Bob's")
+
+
+def test_a_read_only_token_changes_nothing_whoever_is_its_owner(alice: Actor, bob: Actor) -> None:
+    """The services refuse it themselves, whatever the API asked before."""
+    reader = replace(alice, scopes=("read",))
+    assert not (reader.can_write or reader.is_admin or reader.is_owner)
+    for change in (
+        lambda: member_change_role(actor=reader, user_id=bob.user_id, role=Role.ADMIN),
+        lambda: member_remove(actor=reader, user_id=bob.user_id),
+        lambda: member_remove(actor=replace(bob, scopes=("read",)), user_id=bob.user_id),
+        lambda: token_create_by(actor=reader, name="stronger"),
+        lambda: invitation_create(actor=reader),
+        lambda: workspace_update(actor=reader, name="Other"),
+        lambda: workspace_delete(actor=reader, confirm=alice.workspace.name),
+        lambda: provider_key_set(actor=reader, provider="openai", secret="sk-0123456789ab"),
+        lambda: budget_create(actor=reader, scope="workspace", period="day", fields={"limit": "1"}),
+        lambda: run_start(actor=reader, agent_id="demo-agent", input_="Hello"),
+        lambda: conversation_create(actor=reader, title="x"),
+    ):
+        with pytest.raises(Forbidden):
+            change()
+    assert role_of(bob) == Role.MEMBER and not Run.objects.exists()
 
 
 def test_it_deletes_for_owners_who_type_the_name(alice: Actor, bob: Actor, adam: Actor) -> None:

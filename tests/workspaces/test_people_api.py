@@ -10,7 +10,7 @@ from tests.people import person
 from workspaces.access import Actor
 from workspaces.models import Invitation, Membership, Role, Workspace
 from workspaces.secrets import digest
-from workspaces.services import token_create
+from workspaces.tokens import token_create
 
 from .test_api import Caller, error
 

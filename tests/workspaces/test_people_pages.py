@@ -268,6 +268,7 @@ def test_it_says_the_same_calm_words_of_all_that_do_not_work(alice: Actor) -> No
     assert len(answers) == 1 and GONE in answers.pop()
 
 
+@pytest.mark.usefixtures("within_a_minute")
 def test_trying_links_is_limited_and_a_good_one_still_works(
     alice: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -276,6 +277,19 @@ def test_trying_links_is_limited_and_a_good_one_still_works(
     statuses = [browser().get(f"/join/wrong{number}/").status_code for number in range(5)]
     assert statuses == [404, 404, 404, 429, 429]
     assert browser().get(f"/join/{good.text}/", follow=True).status_code == 200
+
+
+@pytest.mark.usefixtures("within_a_minute")
+def test_behind_a_proxy_each_address_is_counted_by_itself(
+    alice: Actor, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.NEXUS_TRUST_PROXY = True
+    monkeypatch.setitem(limits.LIMITS, "doors", parse("1/minute"))
+
+    def status(address: str) -> int:
+        return browser().get("/join/wrong/", headers={"X-Forwarded-For": f"1.2.3.4, {address}"}).status_code
+
+    assert [status("192.0.2.1"), status("192.0.2.1"), status("192.0.2.2")] == [404, 429, 404]
 
 
 # --- workspaces ---

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
-from datetime import date
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import orjson
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from ninja import Query, Router
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from workspaces.access import Actor, Invalid
 from workspaces.database import in_database
 from workspaces.limits import limit_hit
-from workspaces.wire import Wire
+from workspaces.request import ApiRequest
+from workspaces.wire import Day, Wire
 
 from .actions import ACTIONS, GROUPS
 from .export import csv_header, csv_page
@@ -26,20 +25,6 @@ from .reads import Chosen, page_of, require_audit
 from .recording import record
 
 router = Router(tags=["Audit"])
-
-
-class ApiRequest(HttpRequest):
-    auth: Actor
-
-
-def _written_day(value: object) -> object:
-    """Only `2026-01-31`: a number would be taken for seconds since 1970."""
-    if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
-        raise ValueError("write the day like 2026-01-31")
-    return value
-
-
-Day = Annotated[date, BeforeValidator(_written_day)]
 
 
 class Event(Wire):
@@ -143,6 +128,6 @@ async def audit_csv(request: ApiRequest, filters: Annotated[Filters, Query()]) -
 @transaction.atomic
 def _exported(actor: Actor, filters: Filters) -> None:
     require_audit(actor)
-    limit_hit("exports", actor.user_id)
+    limit_hit("exports", actor)
     used = filters.model_dump(mode="json", exclude_defaults=True)
     record("exported", actor=actor, target_type="audit", metadata={"format": "csv", **used})

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from allauth.account import signals as account
 from allauth.mfa import signals as mfa
+from allauth.socialaccount import signals as social
 from django.contrib import admin
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
@@ -34,6 +35,11 @@ def connect() -> None:
     account.email_changed.connect(_email_changed, dispatch_uid="audit")
     mfa.authenticator_added.connect(_second_step_added, dispatch_uid="audit")
     mfa.authenticator_removed.connect(_second_step_removed, dispatch_uid="audit")
+    mfa.authenticator_reset.connect(_recovery_codes_made, dispatch_uid="audit")
+    mfa.authentication_failed.connect(_second_step_failed, dispatch_uid="audit")
+    account.user_signed_up.connect(_signed_up, dispatch_uid="audit")
+    social.social_account_added.connect(_connected, dispatch_uid="audit")
+    social.social_account_removed.connect(_disconnected, dispatch_uid="audit")
     post_save.connect(_administered, sender=LogEntry, dispatch_uid="audit")
 
 
@@ -76,6 +82,32 @@ def _second_step_added(*, user: User, authenticator: Any, **_: Any) -> None:
 
 def _second_step_removed(*, user: User, authenticator: Any, **_: Any) -> None:
     record_of_person("second_step_removed", user.pk, metadata={"kind": str(authenticator.type)})
+
+
+def _recovery_codes_made(*, user: User, **_: Any) -> None:
+    record_of_person("recovery_codes_made", user.pk)
+
+
+def _second_step_failed(*, user: User, authenticator: Any = None, **_: Any) -> None:
+    """The password was right, or was given again, and what should prove it was not."""
+    kind = {"kind": str(authenticator.type)} if authenticator is not None else {}
+    record_of_person("second_step_failed", user.pk, outcome=AuditEvent.Outcome.FAILED, metadata=kind)
+
+
+def _signed_up(*, user: User, sociallogin: Any = None, **_: Any) -> None:
+    """After the invitation was accepted: the workspace it led to hears of it."""
+    by = {"provider": str(sociallogin.account.provider)} if sociallogin is not None else {}
+    record_of_person("account_created", user.pk, metadata=by)
+
+
+def _connected(*, sociallogin: Any, **_: Any) -> None:
+    provider = str(sociallogin.account.provider)
+    record_of_person("account_connected", sociallogin.user.pk, metadata={"provider": provider})
+
+
+def _disconnected(*, socialaccount: Any, **_: Any) -> None:
+    provider = str(socialaccount.provider)
+    record_of_person("account_disconnected", socialaccount.user_id, metadata={"provider": provider})
 
 
 def _administered(*, instance: LogEntry, created: bool, **_: Any) -> None:

@@ -1,21 +1,20 @@
 /**
  * `NexusClient`: one conversation over one socket, usable without any of the elements. See README.md beside it.
  *
- * It owns the link, the state (by the pure reducer) and the messages that are on their way. It draws nothing.
+ * It owns the link, the state (by the pure reducer), the messages that are on their way (`delivery.js`) and the search
+ * for what was lost on it (`replays.js`). It draws nothing.
  */
+import { Delivery } from "./delivery.js";
 import { Link } from "./link.js";
-import { AUTO_SEND_MS, newClientId, Outbox } from "./outbox.js";
+import { newClientId, Outbox } from "./outbox.js";
 import { initialState, reduce } from "./reducer.js";
+import { Replays } from "./replays.js";
 import { NexusError, Requests } from "./requests.js";
 import { isLive } from "./run.js";
 import { liveRuns, thread } from "./thread.js";
 
 /** How often it is looked whether something is missing, ms. */
 const HEAL_MS = 2_000;
-/** A replay that brought nothing is asked for again, ms. */
-const REPLAY_MS = 4_000;
-/** A run that says nothing for so long is asked for what may have been lost; doubled each time, up to the second, ms. */
-const STILL_MS = [15_000, 120_000];
 /** After a reload a message that may have arrived is not shown a second time before the server was asked, ms. */
 const QUIET_MS = 2_000;
 
@@ -23,20 +22,11 @@ export { NexusError };
 
 export class NexusClient extends EventTarget {
   #requests = new Requests((frame) => this.link.send(frame));
-  #replayCount = 0;
-  /** Per run: {at, from, wait}, when its log was asked for last, after which seq, and how long nothing may come. */
-  #replays = new Map();
-  /** Ids of replays on their way: a refusal of one is nobody's error. */
-  #replayIds = new Set();
-  /** clientIds on their way. */
-  #flying = new Set();
-  /** Runs for whose missing message the conversation was read again. */
-  #reread = new Set();
+  #replays = new Replays({ send: (frame) => this.link.send(frame), reopen: () => this.#reopen(), gap: (gap) => this.#emit("gap", gap) });
+  #delivery = new Delivery(this, { taken: (conversationId) => this.#taken(conversationId), sent: (sent) => this.#emit("sent", sent) });
   #healer = null;
   #presence = { activity: "viewing" };
   #subscribedTo = null;
-  /** Promises of messages that wait for the link, by clientId. */
-  #later = new Map();
 
   /**
    * @param {object} [options]
@@ -62,12 +52,12 @@ export class NexusClient extends EventTarget {
       this.conversationId = conversationId ?? initial.conversation?.id ?? null;
     }
     this.outbox = new Outbox(storage, `nexus.outbox.${this.state.user?.id ?? "me"}.${this.state.workspace?.slug ?? ""}`);
-    this.#restorePending();
+    this.#delivery.restore();
     this.link.addEventListener("open", (event) => this.#opened(event.detail.frame));
     this.link.addEventListener("frame", (event) => this.#received(event.detail.frame));
     this.link.addEventListener("lost", (event) => this.#requests.lost(event.detail.code));
     this.link.addEventListener("status", (event) => this.#emit("connection", event.detail));
-    if (storage) events.addEventListener?.("storage", (event) => this.#droppedElsewhere(this.outbox.dropped(event)));
+    if (storage) events.addEventListener?.("storage", (event) => this.#delivery.droppedElsewhere(this.outbox.dropped(event)));
   }
 
   // --- what there is -------------------------------------------------------------------------------------
@@ -100,7 +90,7 @@ export class NexusClient extends EventTarget {
 
   connect() {
     this.#healer ??= setInterval(() => this.#heal(), HEAL_MS);
-    setTimeout(() => this.#showQuiet(), QUIET_MS);
+    setTimeout(() => this.#delivery.showQuiet(), QUIET_MS);
     this.link.open();
     return this;
   }
@@ -140,7 +130,7 @@ export class NexusClient extends EventTarget {
    * @returns {Promise<{runId: string, conversationId: string, messageId: string}>} rejects with `NexusError` when refused
    */
   sendMessage(input, { agentId, policy, parentMessageId, regenerateMessageId, replaces, model, temporary, files = [] } = {}) {
-    const message = {
+    return this.#delivery.send({
       clientId: newClientId(),
       conversationId: this.conversationId,
       agentId,
@@ -156,26 +146,17 @@ export class NexusClient extends EventTarget {
       at: Date.now(),
       status: "sending",
       error: null,
-    };
-    this.outbox.put(message);
-    this.dispatch({ type: "local.pending", message });
-    return this.#transmit(message);
+    });
   }
 
   /** Sends a message again that was not acknowledged; same `clientId`, so it cannot become two. */
   resend(clientId) {
-    const message = this.outbox.messages.find((one) => one.clientId === clientId);
-    if (!message) return Promise.reject(new NexusError("not_found", "This message is not here any more."));
-    const again = { ...message, status: "sending", error: null, at: Date.now() };
-    this.outbox.put(again);
-    this.dispatch({ type: "local.pending", message: again });
-    return this.#transmit(again);
+    return this.#delivery.resend(clientId);
   }
 
   /** Forgets a message that was not acknowledged. */
   discard(clientId) {
-    this.outbox.drop(clientId);
-    this.dispatch({ type: "local.pending-dropped", clientId });
+    this.#delivery.discard(clientId);
   }
 
   /** Stops a run; its text so far is kept. Without an id: the live one. */
@@ -200,7 +181,7 @@ export class NexusClient extends EventTarget {
    * @param {{decision: "approve"|"deny"|"answer"|"ran"|"rerun", note?: string, answer?: string, remember?: "once"|"conversation"|"always"}} said
    */
   decide(toolId, { decision, note, answer, remember }) {
-    return this.request(prune({ type: "tool.decide", toolId, decision, note: note || undefined, answer, remember, clientId: newClientId() }));
+    return this.request({ type: "tool.decide", toolId, decision, note: note || undefined, answer, remember, clientId: newClientId() });
   }
 
   /** A new run that goes on where a stopped or failed one was cut. */
@@ -231,7 +212,7 @@ export class NexusClient extends EventTarget {
   /** This person has seen the messages up to that number; without one, all. Their other tabs hear it too. */
   markRead(number) {
     if (!this.conversationId) return Promise.resolve(null);
-    return this.request(prune({ type: "conversation.read", conversationId: this.conversationId, number }));
+    return this.request({ type: "conversation.read", conversationId: this.conversationId, number });
   }
 
   /** Tells the others what this person does; repeated by `beat()` and after a reconnect. */
@@ -271,63 +252,6 @@ export class NexusClient extends EventTarget {
 
   // --- inside --------------------------------------------------------------------------------------------
 
-  async #transmit(message) {
-    const { clientId, agentId, input, policy, conversationId, parentMessageId, regenerateMessageId, model, temporary } = message;
-    this.#flying.add(clientId);
-    try {
-      const frame = { type: "run.start", clientId, agentId, input, policy, parentMessageId, regenerateMessageId, model, temporary };
-      if (conversationId) frame.conversationId = conversationId;
-      const answer = await this.request(prune(frame));
-      this.#flying.delete(clientId);
-      this.outbox.drop(clientId);
-      // In the open conversation its end may have been told already; only a foreign one is left again.
-      if (!this.#isHere(message) && answer.conversationId !== this.conversationId) {
-        this.link.send({ type: "unsubscribe", conversationId: answer.conversationId });
-        return answer;
-      }
-      this.dispatch({ ...answer, clientId, agentId });
-      if (!this.conversationId) this.conversationId = answer.conversationId;
-      if (this.#subscribedTo !== answer.conversationId) await this.subscribe(answer.conversationId);
-      return answer;
-    } catch (error) {
-      this.#flying.delete(clientId);
-      if (error.code === "offline" || error.code === "timeout" || error.code === "lost") {
-        // Not a refusal: the message stays in the outbox and goes again when the link is back.
-        if (this.link.isOpen) return this.#transmit(message);
-        return new Promise((resolve, reject) => this.#later.set(clientId, { resolve, reject }));
-      }
-      this.outbox.put({ ...message, quiet: false, status: "failed", error: { code: error.code, message: error.message } });
-      if (this.#isHere(message)) this.dispatch({ type: "local.pending-failed", clientId, error: { code: error.code, message: error.message } });
-      throw error;
-    }
-  }
-
-  /** Whether a message belongs to what this page shows; of the others only the outbox knows. */
-  #isHere(message) {
-    return this.state.pending.some((one) => one.clientId === message.clientId);
-  }
-
-  #restorePending() {
-    for (const message of this.outbox.of(this.conversationId)) {
-      const stale = Date.now() - message.at > AUTO_SEND_MS;
-      const error = message.error ?? (stale ? { code: "not_sent", message: "This message was not sent. It is kept here." } : null);
-      this.state = reduce(this.state, { type: "local.pending", message: { ...message, quiet: !error, status: error ? "failed" : "sending", error } });
-    }
-  }
-
-  /** What was held back after a reload is shown when the server could not be asked in time. */
-  #showQuiet() {
-    for (const message of this.state.pending) if (message.quiet) this.dispatch({ type: "local.pending", message: { ...message, quiet: false } });
-  }
-
-  /** Another tab of this person sent the message, or removed it. */
-  #droppedElsewhere(clientId) {
-    const known = clientId && this.state.pending.find((one) => one.clientId === clientId);
-    if (!known || known.status === "accepted" || this.#flying.has(clientId)) return;
-    this.dispatch({ type: "local.pending-dropped", clientId });
-    this.#later.delete(clientId);
-  }
-
   /**
    * The link is there: first what waits to be sent, so that nothing is shown twice when the conversation comes with
    * it, then the conversation.
@@ -336,12 +260,17 @@ export class NexusClient extends EventTarget {
     if (this.#isSomebodyElse(welcome)) return;
     this.#subscribedTo = null;
     this.#replays.clear();
-    this.#replayIds.clear();
-    this.#reread.clear();
     this.beat();
     if (this.conversationId) this.#subscribedTo = this.conversationId;
-    this.#flush();
+    this.#delivery.flush();
     if (this.conversationId) await this.#reopen();
+  }
+
+  /** The link held, but not everything came over it: the conversation is read again, and lists by who shows them. */
+  #missed() {
+    this.#replays.rereading();
+    if (this.conversationId && this.#subscribedTo === this.conversationId) this.#reopen();
+    this.#emit("missed", {});
   }
 
   /** Opens the conversation again, however long the server needs; only its refusal is told. */
@@ -357,54 +286,27 @@ export class NexusClient extends EventTarget {
     }
   }
 
-  /** Sends what waits: this conversation's, and what other tabs and pages of this person left in the outbox. */
-  #flush() {
-    for (const message of this.state.pending) {
-      if (message.status !== "sending" || this.#flying.has(message.clientId)) continue;
-      const later = this.#later.get(message.clientId);
-      this.#later.delete(message.clientId);
-      const told = later?.resolve ?? ((answer) => this.#emit("sent", { message, answer, here: true }));
-      this.#transmit(message).then(told, later?.reject ?? (() => {}));
-    }
-    for (const message of this.outbox.messages) {
-      if (message.status !== "sending" || this.#isHere(message) || this.#flying.has(message.clientId)) continue;
-      if (Date.now() - message.at > AUTO_SEND_MS) continue;
-      this.#transmit(message).then(
-        (answer) => this.#emit("sent", { message, answer, here: false }),
-        () => {},
-      );
-    }
+  #heal() {
+    if (this.link.isOpen && this.#subscribedTo !== null && this.#subscribedTo === this.state.conversation?.id) this.#replays.look(this.state);
   }
 
-  /** Looks for what never came: the end of a run, a piece behind a gap, the question of an answer. */
-  #heal() {
-    if (!this.link.isOpen || this.#subscribedTo === null || this.#subscribedTo !== this.state.conversation?.id) return;
-    const now = Date.now();
-    for (const run of Object.values(this.state.runs)) {
-      if (run.superseded || (run.conversationId && run.conversationId !== this.#subscribedTo)) continue;
-      const behind = run.gapAt > run.lastSeq || (run.lastSeq > 0 && run.storedSeq > run.lastSeq);
-      if (!isLive(run) && !behind) continue;
-      const asked = this.#replays.get(run.id) ?? { at: now, from: run.lastSeq, wait: STILL_MS[0] };
-      if (asked.from !== run.lastSeq) Object.assign(asked, { at: now, from: run.lastSeq, wait: STILL_MS[0] });
-      this.#replays.set(run.id, asked);
-      if (now - asked.at >= (behind ? REPLAY_MS : asked.wait)) this.#askReplay(run);
-      if (run.promptId && !this.state.messages[run.promptId] && run.lastSeq > 0 && !this.#reread.has(run.id)) {
-        this.#reread.add(run.id);
-        this.#reopen();
-      }
-    }
+  /** A message went into that conversation; where there was none, it began one, which is open from here on. */
+  async #taken(conversationId) {
+    if (!this.conversationId) this.conversationId = conversationId;
+    if (this.#subscribedTo !== conversationId) await this.subscribe(conversationId);
   }
 
   #received(frame) {
     const waiting = this.#requests.take(frame);
     if (this.link.status === "closed") return;
     if (frame.type === "error") {
-      if (this.#refusedReplay(frame)) return;
+      if (this.#replays.refused(frame)) return;
       if (waiting) waiting.reject(new NexusError(frame.code, frame.message));
       else this.dispatch(frame);
       return;
     }
-    if (frame.type === "chunk") this.#receivedChunk(frame);
+    if (frame.type === "resync") this.#missed();
+    else if (frame.type === "chunk") this.#receivedChunk(frame);
     else this.dispatch(frame);
     if (waiting) waiting.resolve(frame);
     this.#emit("frame", { frame });
@@ -426,26 +328,9 @@ export class NexusClient extends EventTarget {
     if (!run) return;
     if (run.lastSeq > before) {
       this.#emit("chunk", { runId: frame.runId, seq: frame.seq, chunk: frame.chunk });
-      if (!run.gapAt) this.#replays.delete(run.id);
+      if (!run.gapAt) this.#replays.asked.delete(run.id);
     }
-    if (run.gapAt > run.lastSeq) this.#askReplay(run);
-  }
-
-  /** What is missing is asked for once, and again only if nothing came for a while. */
-  #askReplay(run) {
-    const asked = this.#replays.get(run.id);
-    const behind = run.gapAt > run.lastSeq;
-    if (asked?.asked && Date.now() - asked.at < REPLAY_MS) return;
-    const id = `r${++this.#replayCount}`;
-    this.#replayIds.add(id);
-    if (!this.link.send({ type: "replay", id, runId: run.id, after: run.lastSeq })) return;
-    this.#replays.set(run.id, { at: Date.now(), from: run.lastSeq, asked: true, wait: Math.min((asked?.wait ?? STILL_MS[0]) * (behind ? 1 : 2), STILL_MS[1]) });
-    if (behind) this.#emit("gap", { runId: run.id, missing: run.gapAt - run.lastSeq - 1 });
-  }
-
-  /** A run that may not be read any more, or a server in trouble: it is asked later, and nobody is told. */
-  #refusedReplay(frame) {
-    return this.#replayIds.delete(frame.id);
+    if (run.gapAt > run.lastSeq) this.#replays.ask(run);
   }
 
   #emit(type, detail) {
@@ -463,8 +348,4 @@ function address(url, workspace) {
 function textOf(input) {
   if (typeof input === "string") return input;
   return input.filter((part) => part.type === "text").map((part) => part.text).join("\n\n");
-}
-
-function prune(frame) {
-  return Object.fromEntries(Object.entries(frame).filter(([, value]) => value !== undefined));
 }

@@ -20,6 +20,8 @@ export function initialState() {
     agents: [],
     presence: [],
     activities: [],
+    /** how many activities are kept: more where somebody read back */
+    activitiesKept: 50,
     /** @type {Record<string, object>} messages by id */
     messages: {},
     /** @type {Record<string, object>} runs by id */
@@ -38,6 +40,8 @@ export function initialState() {
     unloaded: [],
     /** what all ended runs took when the server told: {tokens, cost, free, at}, or null */
     totals: null,
+    /** what is being written together here: {id, openedBy}, or null */
+    draft: null,
     /** who moves or types here: user id → {cursor, selection, typing, at} */
     cursors: {},
     usage: null,
@@ -80,7 +84,9 @@ const REDUCERS = {
     if (!state.conversation || (fields.id && fields.id !== state.conversation.id)) return state;
     return { ...state, conversation: { ...state.conversation, ...fields } };
   },
-  "presence.changed": (state, frame) => ({ ...state, presence: toUsers(frame.users) }),
+  "draft.opened": (state, frame) => (isHere(state, frame) ? { ...state, draft: draftOf(frame.draft) } : state),
+  "draft.closed": (state, frame) => (state.draft?.id === frame.draftId ? { ...state, draft: null } : state),
+  "presence.changed": presenceChanged,
   "cursor.moved": (state, frame) => ({
     ...state,
     cursors: { ...state.cursors, [frame.userId]: { cursor: frame.cursor ?? null, selection: frame.selection ?? null, typing: Boolean(frame.typing), at: frame.at ?? 0 } },
@@ -90,13 +96,14 @@ const REDUCERS = {
     const { type: _type, ...told } = frame;
     const activity = frame.activity ?? told;
     if (state.activities.some((known) => known.id === activity.id)) return state;
-    return { ...state, activities: [activity, ...state.activities].slice(0, 50) };
+    return { ...state, activities: [activity, ...state.activities].slice(0, state.activitiesKept) };
   },
   "usage.updated": (state, frame) => ({ ...state, usage: { ...state.usage, ...(frame.usage ?? rest(frame)) } }),
   error: (state, frame) => ({ ...state, error: { code: frame.code, message: frame.message, id: frame.id ?? null } }),
   "local.error-cleared": (state) => (state.error ? { ...state, error: null } : state),
   "local.agents": (state, frame) => ({ ...state, agents: frame.agents }),
   "local.activities": activitiesRead,
+  "local.activities-earlier": activitiesEarlier,
   "local.choose": (state, frame) => ({ ...state, choices: { ...state.choices, [frame.fork]: frame.messageId } }),
   "local.earlier": earlierLoaded,
   "local.branch": branchLoaded,
@@ -132,10 +139,30 @@ function subscribed(state, frame) {
     unloaded: [...new Set([...(earlier ? state.unloaded : []), ...(frame.unloaded ?? [])])],
     totals: frame.totals ?? state.totals,
     members: frame.members ?? state.members,
+    draft: draftOf(frame.draft),
     presence: frame.presence ? toUsers(frame.presence) : state.presence,
     choices: followNewest(state, kept),
   };
   return { ...next, pending: settlePending(next) };
+}
+
+/** Who is here. The cursor of somebody who is not in this conversation any more, or came back to it, is nowhere. */
+function presenceChanged(state, frame) {
+  const presence = toUsers(frame.users);
+  const since = new Map(state.presence.map((user) => [user.userId, user.since]));
+  const stayed = ({ userId, since: now }) => !since.has(userId) || since.get(userId) === now;
+  const here = new Set(presence.filter((user) => user.conversationId === state.conversation?.id && stayed(user)).map((user) => user.userId));
+  const cursors = Object.fromEntries(Object.entries(state.cursors).filter(([userId]) => here.has(userId)));
+  return { ...state, presence, cursors };
+}
+
+function isHere(state, frame) {
+  return Boolean(state.conversation) && frame.conversationId === state.conversation.id;
+}
+
+/** That there is a draft and who began it; its text is kept by those who write it. */
+function draftOf(told) {
+  return told ? { id: told.id, openedBy: told.openedBy } : null;
 }
 
 function messagesOf(frame) {
@@ -204,7 +231,18 @@ function activitiesRead(state, frame) {
   const known = new Set(frame.activities.map(({ id }) => id));
   const newest = frame.activities[0]?.createdAt ?? "";
   const newer = state.activities.filter((one) => !known.has(one.id) && one.createdAt >= newest);
-  return { ...state, activities: [...newer, ...frame.activities].slice(0, 50) };
+  // What was read back stays where the new part joins it without a hole.
+  const oldest = frame.activities.at(-1);
+  const joins = oldest && state.activities.some(({ id }) => id === oldest.id);
+  const older = joins ? state.activities.slice(state.activities.findIndex(({ id }) => id === oldest.id) + 1) : [];
+  return { ...state, activities: [...newer, ...frame.activities, ...older].slice(0, state.activitiesKept) };
+}
+
+/** What stands before the activities that are here. */
+function activitiesEarlier(state, frame) {
+  const known = new Set(state.activities.map(({ id }) => id));
+  const activities = [...state.activities, ...frame.activities.filter(({ id }) => !known.has(id))];
+  return { ...state, activities, activitiesKept: activities.length + 50 };
 }
 
 /** The part before what is here. At its forks the reader stays on the line that led to it. */

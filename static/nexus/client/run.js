@@ -31,6 +31,7 @@ export function newRun(id, known = {}) {
     promptId: null,
     answerId: null,
     startedBy: null,
+    cancelledBy: null,
     controlledBy: null,
     controlFence: 0,
     superseded: false,
@@ -46,6 +47,9 @@ export function newRun(id, known = {}) {
     notes: [],
     notice: null,
     progress: null,
+    /** how many characters were written when `progress` was told: its numbers have them */
+    counted: 0,
+    budget: null,
     toolProgress: {},
     waitingFor: null,
     error: null,
@@ -66,6 +70,11 @@ export function newRun(id, known = {}) {
 /** True while chunks can still come. */
 export function isLive(run) {
   return !TERMINAL.has(run.status);
+}
+
+/** Characters of text and thinking, over all its steps. */
+export function written(run) {
+  return run.items.reduce((sum, item) => sum + (item.kind === "tool" ? 0 : item.text.length), 0);
 }
 
 /** All visible text of a run, over all its steps. */
@@ -163,7 +172,7 @@ function applyMetadata(run, data, at) {
     case "progress": {
       const { status: _status, toolId, ...progress } = data;
       if (toolId) return { ...run, toolProgress: { ...run.toolProgress, [toolId]: progress } };
-      return { ...run, progress };
+      return { ...run, progress, counted: typeof progress.tokensUsed === "number" ? written(run) : run.counted };
     }
     case "retrying":
       return { ...run, notice: { kind: "retrying", attempt: data.attempt, delayMs: data.delayMs, code: data.code, at } };
@@ -200,6 +209,7 @@ function finish(run, data, at) {
     estimated: data.estimated ?? run.estimated,
     durationMs: data.durationMs ?? run.durationMs,
     stopReason: data.stopReason ?? null,
+    budget: data.budget ?? run.budget,
     confidence: data.confidence ?? null,
     answerId: data.messageId ?? run.answerId,
     items: run.items.map((item) => (item.endedAt === null && item.kind !== "tool" ? { ...item, endedAt: at } : item)),

@@ -42,6 +42,7 @@ export function toRun(wire) {
     promptId: wire.messageId,
     answerId: wire.answerId,
     startedBy: wire.requestedBy,
+    cancelledBy: wire.cancelledBy,
     controlledBy: wire.controlledBy,
     controlFence: wire.controlFence,
     provider: wire.provider,

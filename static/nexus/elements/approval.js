@@ -66,7 +66,7 @@ export class NexusApproval extends HTMLElement {
   #card() {
     const { approval, input, agent } = this.#view;
     const question = approval.kind === "question";
-    const kept = this.querySelector("textarea")?.value ?? "";
+    const kept = this.querySelector("textarea, input")?.value ?? "";
     const titled = `title-${approval.toolId}`;
     const name = agent?.name ?? approval.agentId;
     const title = question ? [`${name} asks a question`] : [`${name} asks to run `, h("span.mono", {}, approval.toolName)];
@@ -74,7 +74,7 @@ export class NexusApproval extends HTMLElement {
     this.setAttribute("role", "group");
     this.setAttribute("aria-labelledby", titled);
     this.replaceChildren(header, question ? asked(input) : details(input), this.#votes(), this.#footer(question));
-    const field = this.querySelector("textarea");
+    const field = this.querySelector("textarea, input");
     if (field && kept) field.value = kept;
   }
 

@@ -1,5 +1,6 @@
-/** Under an answer that was just called good or poor: why? One may say it, or not. Enter sends, Esc leaves it at the mark. */
+/** Under an answer that was just called good or poor: why? One may say it, or not; Esc leaves it at the mark. */
 import { h } from "../lib/dom.js";
+import { fieldForm } from "./field-form.js";
 
 const ASK = { good: "What was good about it? (optional)", poor: "What was wrong with it? (optional)" };
 const LONGEST = 2000;
@@ -12,26 +13,5 @@ const LONGEST = 2000;
 export function feedbackForm({ rating, comment }, done) {
   const field = h("textarea", { rows: "1", maxlength: String(LONGEST), "aria-label": ASK[rating], placeholder: ASK[rating] });
   field.value = comment;
-  const send = () => done(field.value.trim());
-  field.addEventListener("keydown", (event) => {
-    if (event.isComposing || event.keyCode === 229) return;
-    if (event.key === "Escape") {
-      event.stopPropagation();
-      done(null);
-    }
-    if (event.key === "Enter" && !event.shiftKey) {
-      event.preventDefault();
-      send();
-    }
-  });
-  const submit = (event) => {
-    event.preventDefault();
-    send();
-  };
-  return h(
-    "form.editor.why",
-    { onsubmit: submit },
-    field,
-    h("div.r", {}, h("span.mut.grow", {}, "You and the admins can read it."), h("button.btn.sm.quiet", { type: "button", onclick: () => done(null) }, "Close"), h("button.btn.sm.primary", { type: "submit" }, "Send")),
-  );
+  return fieldForm("form.editor.why", field, { note: "You and the admins can read it.", leave: "Close", done });
 }

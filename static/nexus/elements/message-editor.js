@@ -1,5 +1,6 @@
-/** The field in which a person rewrites a message. Enter sends, Esc gives up, as in the composer. */
+/** The field in which a person rewrites a message. */
 import { h } from "../lib/dom.js";
+import { fieldForm } from "./field-form.js";
 
 /**
  * @param {string} text
@@ -9,26 +10,9 @@ import { h } from "../lib/dom.js";
 export function editor(text, done) {
   const field = h("textarea", { rows: String(Math.min(8, text.split("\n").length + 1)), "aria-label": "Edit your message" });
   field.value = text;
-  field.addEventListener("keydown", (event) => {
-    if (event.isComposing || event.keyCode === 229) return;
-    if (event.key === "Escape") {
-      event.stopPropagation();
-      done(null);
-    }
-    if (event.key === "Enter" && !event.shiftKey) {
-      event.preventDefault();
-      if (field.value.trim()) done(field.value.trim());
-    }
+  return fieldForm("form.editor", field, {
+    note: "It becomes a new version; the old one is kept.",
+    leave: "Cancel",
+    done: (changed) => changed !== "" && done(changed), // an empty one is not sent
   });
-  return h(
-    "form.editor",
-    {
-      onsubmit: (event) => {
-        event.preventDefault();
-        if (field.value.trim()) done(field.value.trim());
-      },
-    },
-    field,
-    h("div.r", {}, h("span.mut.grow", {}, "It becomes a new version; the old one is kept."), h("button.btn.sm.quiet", { type: "button", onclick: () => done(null) }, "Cancel"), h("button.btn.sm.primary", { type: "submit" }, "Send")),
-  );
 }

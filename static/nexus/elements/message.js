@@ -170,6 +170,7 @@ export class NexusMessage extends HTMLElement {
           line.view = this.#approval(asked, item);
           list.wanted.push(line);
         }
+        call.told = run?.status !== "cancelled";
         call.progress = live ? (run.toolProgress?.[item.toolId] ?? null) : null;
         call.item = item;
         call.canRetry = Boolean(this.#view.canAct && this.#view.last && !live);
@@ -212,7 +213,7 @@ export class NexusMessage extends HTMLElement {
   #renderStanding() {
     const holder = this.querySelector(".who .stand");
     if (!holder || !this.#view) return;
-    const mark = standing(this.#view.entry, Date.now(), this.#view.online);
+    const mark = standing(this.#view.entry, Date.now(), this.#view.online, this.#view.price);
     const key = mark ? `${mark.kind}${mark.icon}${mark.word}` : "";
     if (holder.dataset.key !== key) {
       holder.dataset.key = key;

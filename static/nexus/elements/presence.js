@@ -55,9 +55,9 @@ function doing(user) {
       return [h("span.pulse"), "running a command"];
     case "answering":
     case "thinking":
-    case "running":
-      return [h("span.pulse"), user.activity === "running" ? "answering" : user.activity];
-    case "waiting":
+    case "running a tool":
+      return [h("span.pulse"), user.activity];
+    case "waiting for approval":
       return [h("span.st.warn", {}, icon("shield-alert", "s"), h("span", {}, "waits for approval"))];
     case "idle":
       return [`idle ${since(user.since)}`];

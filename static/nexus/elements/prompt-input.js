@@ -5,11 +5,13 @@
  * Properties: `agents`, `commands` ({name, description, icon?}[]), `status` (ready|streaming|error), `usage`,
  * `readonly`, `upload` ((file, onProgress) → Promise<{fileId, name}>), `forget` ((fileId) → void), `value`.
  * Events: `prompt-send` {text, files, agentId} (cancel it to keep the text), `prompt-stop`, `prompt-typing` {typing},
+ * While a text is written together (`share`): `prompt-edit` {text}, `prompt-select` {start, end}; it is no draft of one's own.
  * `prompt-steer` {text} (to the agent at work; `steerable` offers it), `prompt-agent` {agentId}, `prompt-command` {name} (cancel it when the page has done it itself).
  */
-import { avatar, emit, h, icon } from "../lib/dom.js";
+import { avatar, emit, h, icon, setText } from "../lib/dom.js";
+import { KeptDraft } from "../lib/kept-draft.js";
 import { Attachments } from "./attachments.js";
-import { agentItems, Menu } from "./menu.js";
+import { PromptMenus } from "./prompt-menus.js";
 
 /** Typing is over this long after the last key, ms. */
 const TYPING_MS = 4000;
@@ -20,12 +22,11 @@ export class NexusPromptInput extends HTMLElement {
   #status = "ready";
   #readonly = false;
   #steerable = false;
-  #menu = null;
-  #menuKind = null;
   #typing = null;
   #upload = null;
-  #draftKey = null;
-  commands = [];
+  #draft = null;
+  #shared = false;
+  #commands = [];
 
   connectedCallback() {
     if (this.field) return;
@@ -33,26 +34,37 @@ export class NexusPromptInput extends HTMLElement {
     const fieldId = `${this.id || "prompt"}-field`;
     this.field = h("textarea", { id: fieldId, rows, placeholder: this.getAttribute("placeholder") ?? "Write a message", enterkeyhint: "send", "aria-autocomplete": "list", autocomplete: "off", maxlength: "200000" });
     this.attachments = new Attachments({ changed: () => this.#update() });
-    this.picker = h("button.pick", { type: "button", "aria-haspopup": "listbox", onclick: () => this.openPicker() });
+    this.picker = h("button.pick", { type: "button", "aria-haspopup": "listbox", onclick: () => this.menus.pick() });
     this.attach = h("button.ib", { type: "button", "aria-label": "Attach an image", title: "Attach an image", hidden: true, onclick: () => this.attachments.choose() }, icon("paperclip"));
     this.counter = document.createElement("nexus-token-counter");
     this.counter.className = "only-l";
     this.counter.hidden = true;
     this.now = h("button.btn.sm.quiet.now", { type: "button", hidden: true, title: "Say it to the agent while it works (Ctrl + Enter)", onclick: () => this.#steer() }, "Tell it now");
+    this.most = h("span.grow.most.cut");
     this.send = h("button.send", { type: "button", onclick: () => this.#pressed() });
     this.replaceChildren(
       h("label.sr", { for: fieldId }, "Message"),
       this.attachments.element,
       this.field,
-      h("div.pi", {}, this.attach, this.picker, h("span.grow"), this.counter, this.now, this.send),
+      h("div.pi", {}, this.attach, this.picker, this.most, this.counter, this.now, this.send),
     );
+    this.menus = new PromptMenus({
+      host: this,
+      field: this.field,
+      picker: this.picker,
+      choose: (id) => this.#choose(id),
+      run: (item) => this.#runCommand(item),
+      mention: (name, typed) => this.#insertMention(name, typed),
+    });
     this.field.addEventListener("input", () => this.#input());
     this.field.addEventListener("keydown", (event) => this.#key(event));
-    this.field.addEventListener("blur", () => setTimeout(() => this.#menuKind !== "agents" && this.#menu?.close(), 150));
+    this.field.addEventListener("blur", () => setTimeout(() => this.menus.blurred(), 150));
     this.field.addEventListener("paste", (event) => this.attachments.take(event.clipboardData?.files, event));
     this.addEventListener("dragover", (event) => this.#drag(event, true));
     this.addEventListener("dragleave", () => this.classList.remove("drop"));
     this.addEventListener("drop", (event) => this.#drag(event, false));
+    this.moved = () => this.#shared && document.activeElement === this.field && this.#selected();
+    document.addEventListener("selectionchange", this.moved);
     this.addEventListener("click", (event) => event.target === this && this.field.focus());
     this.#drawPicker();
     this.#grow();
@@ -62,7 +74,8 @@ export class NexusPromptInput extends HTMLElement {
 
   disconnectedCallback() {
     clearTimeout(this.#typing);
-    this.#menu?.close();
+    document.removeEventListener("selectionchange", this.moved);
+    this.menus.close();
   }
 
   get value() {
@@ -134,6 +147,13 @@ export class NexusPromptInput extends HTMLElement {
     this.counter.usage = usage;
   }
 
+  /** What the message would cost at most. @param {{text: string, more: string, kind: string}|null} words */
+  set atMost(words) {
+    setText(this.most, words?.text ?? "");
+    this.most.title = words?.more ?? "";
+    this.most.classList.toggle("warn", words?.kind === "warn");
+  }
+
   focus() {
     this.field.focus();
   }
@@ -144,20 +164,46 @@ export class NexusPromptInput extends HTMLElement {
     this.attachments.restore(files);
   }
 
-  openPicker() {
-    if (this.#menu) return this.#menu.close();
-    this.picker.setAttribute("aria-expanded", "true");
-    this.#open("agents", "Agents", this.picker, (item) => this.#choose(item.id));
-    this.#menu.show(agentItems(this.#agents, this.agentId));
-    const keys = (event) => this.#menu?.key(event);
-    this.picker.addEventListener("keydown", keys);
-    this.#menu.closed = () => {
-      this.picker.removeEventListener("keydown", keys);
-      this.picker.setAttribute("aria-expanded", "false");
-      this.#menu = null;
-      this.#menuKind = null;
-    };
-    this.picker.focus();
+  /** Sends what stands here, as Enter does. */
+  submit() {
+    this.#submit();
+  }
+
+  /** A button of the page, beside those that are always there. */
+  addTool(button) {
+    this.picker.after(button);
+  }
+
+  // --- a text that several people write ------------------------------------------------------------------
+
+  /** From here on the field holds a text that others change too; one's own draft waits where it is kept. */
+  share(text) {
+    this.#shared = true;
+    this.field.value = text;
+    this.#grow();
+    this.#update();
+    this.#selected();
+  }
+
+  /** Others changed the text by this splice: the cursor stays at its words. */
+  replace(text, place) {
+    const { selectionStart: start, selectionEnd: end, selectionDirection: direction, scrollTop } = this.field;
+    this.field.value = text;
+    this.field.setSelectionRange(place(start), place(end), direction);
+    this.field.scrollTop = scrollTop;
+    this.#grow();
+    this.#update();
+  }
+
+  /** Back to a text of one's own: this one, or the draft that was left. */
+  unshare(text = null) {
+    this.#shared = false;
+    this.value = text ?? this.#draft?.text ?? "";
+    this.#stopTyping();
+  }
+
+  #selected() {
+    emit(this, "prompt-select", { start: this.field.selectionStart, end: this.field.selectionEnd });
   }
 
   #choose(id) {
@@ -179,7 +225,7 @@ export class NexusPromptInput extends HTMLElement {
 
   #key(event) {
     if (event.isComposing || event.keyCode === 229) return; // the Enter that ends a Japanese or Chinese word
-    if (this.#menu && this.#menu.key(event)) return;
+    if (this.menus.key(event)) return;
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !this.now.hidden) {
       event.preventDefault();
       this.#steer();
@@ -212,7 +258,7 @@ export class NexusPromptInput extends HTMLElement {
     if ((!text && this.attachments.empty) || this.#readonly || this.attachments.busy) return;
     const mention = this.#mentioned(text);
     const agentId = mention?.id ?? this.agentId;
-    if (!agentId) return this.openPicker();
+    if (!agentId) return this.menus.pick();
     if (!emit(this, "prompt-send", { text, files: this.attachments.files, agentId })) return;
     this.attachments.clear();
     this.value = "";
@@ -227,14 +273,25 @@ export class NexusPromptInput extends HTMLElement {
     return this.#agents.filter((agent) => agent.isAvailable !== false).sort((a, b) => b.name.length - a.name.length).find((agent) => rest.startsWith(agent.name.toLowerCase()) || rest.split(/\s/)[0] === agent.id);
   }
 
+  get commands() {
+    return this.#commands;
+  }
+
+  /** They may come after somebody began to write one. */
+  set commands(commands) {
+    this.#commands = commands;
+    if (this.field && this.field === document.activeElement) this.menus.suggest();
+  }
+
   // --- writing -------------------------------------------------------------------------------------------
 
   #input(byPerson = true) {
     this.#grow();
-    this.#saveDraft();
+    if (this.#shared) emit(this, "prompt-edit", { text: this.field.value });
+    else if (this.#draft) this.#draft.text = this.field.value;
     this.#update();
     if (!byPerson) return;
-    this.#suggest();
+    this.menus.suggest();
     if (!this.field.value) return this.#stopTyping();
     if (!this.#typing) emit(this, "prompt-typing", { typing: true });
     clearTimeout(this.#typing);
@@ -254,49 +311,6 @@ export class NexusPromptInput extends HTMLElement {
     this.field.style.setProperty("height", "auto");
     const line = parseFloat(getComputedStyle(this.field).lineHeight) || 22;
     this.field.style.setProperty("height", `${Math.min(this.field.scrollHeight, line * LINES + 13)}px`);
-  }
-
-  /** `/` at the beginning offers commands, `@` before a word offers agents. */
-  #suggest() {
-    const before = this.field.value.slice(0, this.field.selectionStart);
-    const command = /^\/([\w-]*)$/.exec(before);
-    const mention = /(?:^|\s)@([\p{L}\w-]*)$/u.exec(before);
-    if (command) return this.#offer("commands", "Commands", this.#commandItems(command[1]), (item) => this.#runCommand(item));
-    if (mention) {
-      const wanted = mention[1].toLowerCase();
-      const items = agentItems(this.#agents.filter((agent) => agent.isAvailable !== false && `${agent.name} ${agent.id}`.toLowerCase().includes(wanted)), null);
-      return this.#offer("mentions", "Agents", items, (item) => this.#insertMention(item.label, mention[1].length));
-    }
-    this.#menu?.close();
-  }
-
-  #commandItems(wanted) {
-    const matching = this.commands.filter((command) => command.name.startsWith(wanted.toLowerCase()));
-    return matching.map((command) => ({ id: command.name, label: `/${command.name}`, detail: command.description, group: "Commands", icon: command.icon ?? "slash", command }));
-  }
-
-  #offer(kind, label, items, choose) {
-    if (!items.length) return this.#menu?.close();
-    if (this.#menuKind !== kind) {
-      this.#menu?.close();
-      this.#open(kind, label, this.field, choose);
-    }
-    this.#menu.choose = choose;
-    this.#menu.show(items);
-  }
-
-  #open(kind, label, owner, choose) {
-    this.#menuKind = kind;
-    this.#menu = new Menu({
-      host: this,
-      owner,
-      label,
-      choose,
-      closed: () => {
-        this.#menu = null;
-        this.#menuKind = null;
-      },
-    });
   }
 
   #runCommand(item) {
@@ -337,29 +351,15 @@ export class NexusPromptInput extends HTMLElement {
       this.send.title = stop ? "Stop the answer (Esc)" : "Send (Enter)";
       this.send.replaceChildren(stop ? h("span.block") : icon("arrow-up"));
     }
-    this.now.hidden = !this.#steerable || this.#readonly || !this.field.value.trim() || !this.attachments.empty;
+    this.now.hidden = !this.#steerable || this.#shared || this.#readonly || !this.field.value.trim() || !this.attachments.empty;
     this.send.disabled = this.#readonly || (!stop && (empty || this.attachments.busy));
   }
 
   /** @param {string} name one per conversation */
   keepDraft(name) {
-    this.#draftKey = `nexus.draft.${name}`;
-    try {
-      const draft = localStorage.getItem(this.#draftKey);
-      if (draft && !this.field.value) this.value = draft;
-    } catch {
-      // storage is forbidden: there is no draft
-    }
-  }
-
-  #saveDraft() {
-    if (!this.#draftKey) return;
-    try {
-      if (this.field.value) localStorage.setItem(this.#draftKey, this.field.value);
-      else localStorage.removeItem(this.#draftKey);
-    } catch {
-      // storage is full or switched off: the draft lives as long as the page
-    }
+    this.#draft = new KeptDraft(name);
+    const draft = this.#draft.text;
+    if (draft && !this.field.value) this.value = draft;
   }
 }
 

@@ -2,6 +2,7 @@
  * `<nexus-run-waterfall>`: "This run": a row per model call and tool on one time axis, and under it what it took.
  * Property `view`: `{run, agent}` or null. Event: `run-row` {toolId?, runId} when a row is chosen.
  */
+import { meter } from "../client/meter.js";
 import { isLive } from "../client/run.js";
 import { waterfall } from "../client/thread.js";
 import { emit, h, icon, setText, stateMark } from "../lib/dom.js";
@@ -27,7 +28,7 @@ export class NexusRunWaterfall extends HTMLElement {
   }
 
   set view(view) {
-    if (view?.run === this.#view?.run && view?.agent === this.#view?.agent) return;
+    if (view?.run === this.#view?.run && view?.agent === this.#view?.agent && view?.price === this.#view?.price) return;
     this.#view = view;
     const live = Boolean(view && isLive(view.run));
     if (live && !this.#stop) this.#stop = tick(() => this.#draw());
@@ -99,8 +100,10 @@ export class NexusRunWaterfall extends HTMLElement {
       facts.push(["Tokens out, thinking", `${count(usage.output)} · ${count(usage.reasoning)}`]);
     }
     if (first !== null && first !== undefined) facts.push(["First words after", seconds(first)]);
-    if (usage && usage.total) facts.push([isLive(run) ? "Cost so far" : "Cost", ["local", "scripted", "ollama"].includes(run.provider) ? "free" : usd(run.cost?.total)]);
-    if (typeof run.confidence === "number") facts.push(["Confidence", run.confidence.toFixed(2)]);
+    const told = meter(run, this.#view.price);
+    if (told?.cost) facts.push(["Cost so far", `about ${usd(told.cost)}`]);
+    else if (usage && usage.total) facts.push([isLive(run) ? "Cost so far" : "Cost", ["local", "scripted", "ollama"].includes(run.provider) ? "free" : usd(run.cost?.total)]);
+    if (typeof run.confidence === "number" && run.status !== "failed") facts.push(["Confidence", run.confidence.toFixed(2)]);
     const list = this.querySelector(".kv");
     const key = JSON.stringify(facts);
     if (list.dataset.key === key) return;

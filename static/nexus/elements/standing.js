@@ -1,14 +1,16 @@
 /** How an answer stands, in words: beside its name while it lives, and in a line below when it did not end well. Pure. */
 import { isLive } from "../client/run.js";
-import { wholeSeconds } from "../lib/format.js";
+import { meter, meterWords } from "../client/meter.js";
+import { count, usd, wholeSeconds } from "../lib/format.js";
 
 /**
  * @param {object} entry of `client/thread.js`
  * @param {number} now ms
  * @param {boolean} [online]
+ * @param {object|null} [price] of the run that is under way, as `client/meter.js` takes it
  * @returns {{kind: string, icon: string, word: string, more?: string, spin?: boolean}|null}
  */
-export function standing(entry, now, online = true) {
+export function standing(entry, now, online = true, price = null) {
   const { pending, run } = entry;
   if (pending) {
     if (pending.status === "failed") return { kind: "bad", icon: "triangle-alert", word: "Not sent" };
@@ -17,6 +19,7 @@ export function standing(entry, now, online = true) {
   }
   if (!run || entry.from === "user") return null;
   if (run.status === "cancelled") return { kind: "off", icon: "square", word: "Stopped" };
+  if (run.status === "failed" && OF_MONEY[run.error?.code]) return { kind: "warn", icon: "triangle-alert", word: OF_MONEY[run.error.code] };
   if (run.status === "failed") return { kind: "bad", icon: "triangle-alert", word: "Failed" };
   if (!isLive(run)) return null;
   if (run.status === "queued") return { kind: "off", icon: "clock", word: "Queued" };
@@ -31,7 +34,7 @@ export function standing(entry, now, online = true) {
     const from = run.startedAt ?? run.queuedAt ?? now;
     return { kind: "run", icon: "loader-circle", word: "Waiting for the first words", more: wholeSeconds(now - from), spin: true };
   }
-  return { kind: "run", icon: "loader-circle", word: "Answering", spin: true };
+  return { kind: "run", icon: "loader-circle", word: "Answering", more: meterWords(meter(run, price), { count, usd }), spin: true };
 }
 
 /**
@@ -63,6 +66,9 @@ const LENGTH_STOPS = new Set(["length", "max_tokens"]);
 export function isCut(run) {
   return run?.status === "complete" && LENGTH_STOPS.has(run.stopReason);
 }
+
+/** Runs that a budget ended: nothing is broken, somebody decides whether there is more money. */
+const OF_MONEY = { budget_exceeded: "Out of budget", price_unknown: "No price" };
 
 const REASONS = { rate_limited: "rate limit", rate_limit_exceeded: "rate limit", overloaded: "provider overloaded", connection_error: "no connection", timeout: "no answer in time" };
 
@@ -99,7 +105,12 @@ export function ending(entry, view = {}) {
   if (run.status === "failed") {
     // With something done, it can go on from its last finished step; to write it all anew is offered beside that.
     const actions = written ? [["resume", "Continue"], ["regenerate", "Try again"]] : [["regenerate", "Try again"]];
-    lines.push({ kind: "bad", icon: "triangle-alert", word: "Failed", text: run.error?.message ?? "The answer broke off. What was written is kept.", actions });
+    const word = OF_MONEY[run.error?.code];
+    if (word) {
+      const admin = ["owner", "admin"].includes(view.role);
+      const way = run.error.code === "price_unknown" ? "" : admin ? " Raise it, and the answer can go on." : " An admin can raise it; then the answer can go on.";
+      lines.push({ kind: "warn", icon: "triangle-alert", word, text: `${run.error.message}${way}`, actions: [["budgets", admin ? "Change budgets" : "See budgets"], ...actions] });
+    } else lines.push({ kind: "bad", icon: "triangle-alert", word: "Failed", text: run.error?.message ?? "The answer broke off. What was written is kept.", actions });
   }
   if (isCut(run) && !view.continued) {
     const actions = view.last && message ? [["continue", "Continue"]] : [];

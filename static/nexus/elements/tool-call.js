@@ -2,7 +2,7 @@
  * `<nexus-tool-call>`: one call as a row: state, name, what it was asked, time. Opens to input and result. A failed or
  * unknown one opens itself. A row keeps its place and its height when its state changes.
  *
- * Property `item`: `{call, startedAt, endedAt}` of a run; `progress`, set before it: what a running call tells of itself. `canRetry` offers to ask for a failed call again: event
+ * Property `item`: `{call, startedAt, endedAt}` of a run; `progress`, set before it: what a running call tells of itself. `told`, set before it too: whether the agent heard how it ended. `canRetry` offers to ask for a failed call again: event
  * `message-action` {action: "retry-tool", call}.
  */
 import { emit, h, icon, setText, stateMark } from "../lib/dom.js";
@@ -27,6 +27,7 @@ export class NexusToolCall extends HTMLElement {
   #stop = null;
   #canRetry = false;
   #progress = null;
+  told = true;
 
   disconnectedCallback() {
     this.#stop?.();
@@ -105,7 +106,7 @@ export class NexusToolCall extends HTMLElement {
     const parts = [];
     if (call.status === "FAILED") {
       const again = this.#canRetry ? h("button.btn.sm", { type: "button", onclick: () => emit(this, "message-action", { action: "retry-tool", call }) }, "Try again") : null;
-      parts.push(note("triangle-alert", `${errorText(call)} The agent was told.`, again));
+      parts.push(note("triangle-alert", `${errorText(call)}${this.told ? " The agent was told." : ""}`, again));
     }
     if (call.status === "UNKNOWN") parts.push(note("circle-help", UNKNOWN_TEXT));
     const panes = [pane("Input", call.input)];

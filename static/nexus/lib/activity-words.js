@@ -11,6 +11,9 @@ export function activityLine(activity, { people, agents }) {
   const agent = agents.get(metadata.agentId ?? activity.agentId);
   const agentName = agent?.name ?? metadata.agentId ?? activity.agentId ?? "an agent";
   const byAgent = ["answered", "failed", "waiting"].includes(type) || (!activity.userId && Boolean(activity.agentId ?? metadata.agentId));
+  if (type === "budget-warning") {
+    return { id: activity.id, kind: type, who: { id: metadata.budgetId, name: metadata.name ?? "A budget", kind: "agent", icon: "" }, text: `reached ${metadata.percent} % of ${usd(metadata.limit)}`, createdAt: activity.createdAt, href: "/usage/" };
+  }
   const name = activity.userName ?? activity.user?.name ?? people.get(activity.userId) ?? metadata.userName ?? "Somebody";
   const who = byAgent ? { id: metadata.agentId ?? activity.agentId, name: agentName, kind: "agent", icon: agent?.icon } : { id: activity.userId, name, kind: "person" };
   const conversationId = activity.conversationId ?? metadata.conversationId ?? null;
@@ -45,6 +48,10 @@ function words(type, metadata, agentName, byAgent) {
       return `answered ${agentName}`;
     case "tool-expired":
       return `waited in vain for a decision on ${metadata.toolName ?? "a call"}`;
+    case "tool-withdrawn":
+      return `was stopped before a decision on ${metadata.toolName ?? "a call"}`;
+    case "tool-ran":
+      return `${metadata.status === "COMPLETED" ? "ran" : "could not run"} ${metadata.toolName ?? "a tool"}`;
     case "user-joined":
       return "joined";
     case "user-left":
@@ -52,7 +59,7 @@ function words(type, metadata, agentName, byAgent) {
     case "file-opened":
       return `opened ${metadata.filePath ?? metadata.file ?? "a file"}`;
     case "file-saved":
-      return `saved ${metadata.filePath ?? metadata.file ?? "a file"}`;
+      return metadata.files > 1 ? `saved ${metadata.files} files` : `saved ${metadata.filePath ?? metadata.file ?? "a file"}`;
     case "suggestion-clicked":
       return "took a suggestion";
     default:

@@ -17,13 +17,16 @@ const ATTRIBUTES = [
 ]; // prettier-ignore
 /** Classes that our own renderer gives. Others are dropped: text must not dress up as a part of the page. */
 const CLASSES = new Set(["big", "tw"]);
-const OPTIONS = { ALLOWED_TAGS: TAGS, ALLOWED_ATTR: ATTRIBUTES, ALLOW_DATA_ATTR: false, ALLOW_ARIA_ATTR: false, RETURN_DOM_FRAGMENT: true };
+const OPTIONS = { ALLOWED_TAGS: TAGS, ALLOWED_ATTR: ATTRIBUTES, ALLOW_DATA_ATTR: false, ALLOW_ARIA_ATTR: false };
 
 let purifier = null;
 
 function purify() {
   if (purifier) return purifier;
-  purifier = DOMPurify(window);
+  const made = DOMPurify(window);
+  // It would give the text back as it is.
+  if (!made.isSupported) throw new Error("This browser cannot clean HTML.");
+  purifier = made;
   purifier.addHook("uponSanitizeAttribute", (node, data) => {
     if (data.attrName === "class") data.keepAttr = CLASSES.has(data.attrValue);
     if (data.attrName === "type") data.keepAttr = node.nodeName === "INPUT" && data.attrValue === "checkbox";
@@ -43,6 +46,11 @@ function purify() {
   return purifier;
 }
 
+/** @returns {DocumentFragment} empty where nothing was left, not even a body: `<frameset>` takes its place. */
+function sanitised(html, options) {
+  return purify().sanitize(html, { ...options, RETURN_DOM_FRAGMENT: true }) ?? document.createDocumentFragment();
+}
+
 /** Web addresses, mail, and places of this page's own host. What is not whole yet while it is written is no link. */
 function isLink(href) {
   if (href.startsWith("streamdown:")) return false;
@@ -54,7 +62,7 @@ function isLink(href) {
  * @returns {DocumentFragment} safe to insert
  */
 export function toFragment(tokens) {
-  return purify().sanitize(toHtml(tokens), OPTIONS);
+  return sanitised(toHtml(tokens), OPTIONS);
 }
 
 /**
@@ -63,10 +71,10 @@ export function toFragment(tokens) {
  * @returns {DocumentFragment}
  */
 export function highlighted(html) {
-  return purify().sanitize(html, { ALLOWED_TAGS: ["span"], ALLOWED_ATTR: ["data-c"], ALLOW_DATA_ATTR: false, RETURN_DOM_FRAGMENT: true });
+  return sanitised(html, { ALLOWED_TAGS: ["span"], ALLOWED_ATTR: ["data-c"], ALLOW_DATA_ATTR: false });
 }
 
 /** MathML of KaTeX; no styles, no links. @returns {DocumentFragment} */
 export function mathMarkup(html) {
-  return purify().sanitize(html, { USE_PROFILES: { mathMl: true }, ADD_TAGS: ["semantics", "annotation"], FORBID_ATTR: ["style", "href", "class", "id"], RETURN_DOM_FRAGMENT: true });
+  return sanitised(html, { USE_PROFILES: { mathMl: true }, ADD_TAGS: ["semantics", "annotation"], FORBID_ATTR: ["style", "href", "class", "id"] });
 }

@@ -1,6 +1,7 @@
 /**
  * What was missed: between the moment when the server drew this page and the one when its socket was there, and in every
- * break after that, nobody told this page anything. Each time the link opens, the list and the feed are read anew.
+ * break after that, nobody told this page anything. Each time the link opens, and when the server says that something was
+ * lost on its way, the list and the feed are read anew.
  */
 import { api } from "../lib/api.js";
 
@@ -22,6 +23,7 @@ export class CatchUp {
   constructor(client, list, workspace) {
     Object.assign(this, { client, list, workspace });
     client.link.addEventListener("open", () => this.#opened());
+    client.addEventListener("missed", () => this.#opened());
   }
 
   #opened() {

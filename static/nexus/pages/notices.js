@@ -26,6 +26,7 @@ export class Notices {
     shell.client.addEventListener("frame", ({ detail: { frame } }) => {
       if (frame.type === "run.ended") this.#ended(frame);
       if (frame.type === "approval.notice") this.#wanted(frame);
+      if (frame.type === "budget.warning") this.#spent(frame);
     });
     document.addEventListener("visibilitychange", () => this.#visible && this.#back());
     if ("BroadcastChannel" in window) {
@@ -36,6 +37,14 @@ export class Notices {
 
   get #visible() {
     return document.visibilityState === "visible";
+  }
+
+  /** A budget reached a percentage: to all who work here, once, wherever they are. */
+  #spent(budget) {
+    if (this.shell.user.role === "viewer") return;
+    const over = budget.percent >= 100;
+    const end = budget.hard ? "Requests that do not fit any more are refused." : "It only warns.";
+    this.shell.say({ kind: over ? "bad" : "warn", title: `${budget.name}: ${budget.percent} % spent`, text: over ? end : "", action: { label: "Usage", run: () => location.assign("/usage/") } });
   }
 
   async #ended(run) {

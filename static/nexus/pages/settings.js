@@ -19,6 +19,7 @@ export class SettingsPage {
       const button = event.target.closest("[data-action]");
       if (button?.dataset.action === "revoke") this.#revoke(button.closest("[data-token]"));
       if (button?.dataset.action === "remove-key") this.#removeKey(button.closest("[data-key]"));
+      if (button?.dataset.action === "forget-standing") this.#forget(button.closest("[data-standing]"));
       if (button?.dataset.action === "revoke-link") this.#revokeLink(button.closest("[data-link]"));
     });
   }
@@ -72,6 +73,18 @@ export class SettingsPage {
       this.#removeRow(row, "[data-no-tokens]");
     } catch (error) {
       this.shell.fail("Not revoked", error);
+    }
+  }
+
+  async #forget(row) {
+    const tool = row.querySelector("[data-tool]").textContent;
+    if (!(await confirmDialog({ title: `Ask again about ${tool}?`, text: "The next call waits for a person. What has run stays as it is.", action: "Ask again" }))) return;
+    try {
+      await api("DELETE", `/api/standing-approvals/${row.dataset.standing}`);
+      this.#removeRow(row, "[data-no-standing]");
+      this.shell.say({ kind: "ok", title: "Taken back", text: `${tool} asks again from the next call on.` });
+    } catch (error) {
+      this.shell.fail("Not taken back", error);
     }
   }
 

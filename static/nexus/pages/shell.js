@@ -12,6 +12,7 @@ import { loadIcons } from "../lib/icons.js";
 import { schedule } from "../lib/schedule.js";
 import { CatchUp } from "./catch-up.js";
 import { Access } from "./access.js";
+import { EarlierActivities } from "./earlier-activities.js";
 import { closeDrawer, openDrawer } from "./dialogs.js";
 import { wireMenus } from "./menus.js";
 import { ConversationList } from "./nav.js";
@@ -25,6 +26,10 @@ const BEAT_MS = 30_000;
 const IDLE_MS = 120_000;
 /** How long a link may be down before the page says so: a short break is nobody's business. */
 const QUIET_MS = 1500;
+/** What an agent does whose run waits for people, in the server's words. */
+const WAITING = "waiting for approval";
+/** A cursor that moves is told at most so often, ms. */
+const SELECT_MS = 120;
 
 export class Shell {
   constructor(state) {
@@ -41,10 +46,13 @@ export class Shell {
       probe,
     });
     this.nav = new ConversationList(document.querySelector("[data-conversation-list]"), state.conversations ?? [], { current: state.conversation?.id, me: state.user.id, workspace: state.workspace.slug });
+    this.earlier = new EarlierActivities(this);
     this.catchUp = new CatchUp(this.client, this.nav, state.workspace.slug);
     this.keys = new Shortcuts({ enabled: state.user.shortcutsEnabled !== false });
     this.commands = [];
     this.activity = "viewing";
+    this.selection = null;
+    this.telling = null;
     this.missing = 0;
     this.#connection();
     this.#presence();
@@ -108,6 +116,7 @@ export class Shell {
       if (detail.status === "signed-out") {
         shut = toast({ kind: "bad", title: "You are logged out", text: "What you wrote is kept.", action: { label: "Log in", run: () => location.assign(`/accounts/login/?next=${encodeURIComponent(location.pathname)}`) } });
       }
+      if (detail.status === "forbidden") this.#asksForMore();
       if (detail.status === "forbidden") shut = toast({ kind: "bad", title: "You may not see this any more", text: "Ask an admin of the workspace." });
     });
     this.client.addEventListener("gap", ({ detail }) => {
@@ -123,6 +132,15 @@ export class Shell {
     document.addEventListener("resume", wake);
     document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && wake());
     window.addEventListener("pagehide", () => this.client.setPresence({ activity: "idle" }));
+  }
+
+  /** Shut out because the workspace asks for a second step now: there is a page that says what to do. */
+  async #asksForMore() {
+    try {
+      await api("GET", "/api/me");
+    } catch (error) {
+      if (error.code === "two_step_required") location.assign("/two-step/");
+    }
   }
 
   #showConnection(status) {
@@ -164,7 +182,20 @@ export class Shell {
   doing(activity) {
     if (activity === this.activity) return;
     this.activity = activity;
-    this.client.setPresence({ activity });
+    this.#tell();
+  }
+
+  /** Where this person's cursor is in the text that is written together; null: nowhere. Told some times a second. */
+  select(selection) {
+    if (selection?.start === this.selection?.start && selection?.end === this.selection?.end) return;
+    this.selection = selection;
+    this.telling ??= setTimeout(() => this.#tell(), SELECT_MS);
+  }
+
+  #tell() {
+    clearTimeout(this.telling);
+    this.telling = null;
+    this.client.setPresence({ activity: this.activity, selection: this.selection ?? undefined });
   }
 
   // --- what the server says ------------------------------------------------------------------------------
@@ -198,8 +229,8 @@ export class Shell {
       // Nobody works on a run that waits for people: its agent is here by its row.
       if (run.status !== "waiting" || !run.agentId) continue;
       const agent = users.find((user) => user.userId === run.agentId && user.conversationId === here);
-      if (agent) agent.activity = "waiting";
-      else users.push({ userId: run.agentId, name: this.agentOf(run.agentId)?.name ?? run.agentId, icon: this.agentOf(run.agentId)?.icon, kind: "agent", activity: "waiting", conversationId: here, here: true });
+      if (agent) agent.activity = WAITING;
+      else users.push({ userId: run.agentId, name: this.agentOf(run.agentId)?.name ?? run.agentId, icon: this.agentOf(run.agentId)?.icon, kind: "agent", activity: WAITING, conversationId: here, here: true });
     }
     const inHere = here ? users.filter((user) => user.conversationId === here || user.userId === this.user.id) : users;
     for (const element of document.querySelectorAll("nexus-presence")) element.users = element.getAttribute("variant") === "rail" ? ordered(users, this.user.id) : ordered(inHere.length ? inHere : users, this.user.id);
@@ -210,6 +241,7 @@ export class Shell {
     const feed = document.querySelector("nexus-activity-feed");
     if (feed) {
       const names = { people: this.#people(), agents: this.agents };
+      feed.more = this.earlier.more;
       feed.items = state.activities.map((activity) => activityLine(activity, names));
     }
   };

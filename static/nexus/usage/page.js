@@ -3,6 +3,7 @@ import { api } from "../lib/api.js";
 import { h, icon } from "../lib/dom.js";
 import { closeOnBackdrop } from "../pages/dialogs.js";
 import { inFull, list, rows } from "./attempts.js";
+import { BudgetPanel } from "./budget-panel.js";
 import * as panels from "./panels.js";
 import "./plot.js";
 import { address, asked, GROUPS, parse, RANGES, sameNumbers, widened } from "./query.js";
@@ -21,6 +22,7 @@ export class Usage {
   #names = new Map();
   #live = null;
   #dialog = null;
+  #budgets = null;
 
   constructor(shell) {
     this.shell = shell;
@@ -38,6 +40,8 @@ export class Usage {
       this.#choose({ ...this.#chosen, attempt: "", from: form.elements.from.value, to: form.elements.to.value });
     });
     this.shell.client.addEventListener("frame", ({ detail }) => detail.frame.type === "usage.updated" && this.#heard());
+    this.#budgets = new BudgetPanel(this.shell, this.#panel("budgets"), this.#panel("new-budget"));
+    this.#budgets.start();
     this.#go(parse(location.search));
   }
 
@@ -93,7 +97,7 @@ export class Usage {
     const turn = ++this.#turn;
     const chosen = this.#chosen;
     const current = () => turn === this.#turn;
-    if (!quiet) this.main.querySelectorAll("dl[data-panel], section [data-panel]").forEach((panel) => panel.setAttribute("aria-busy", "true"));
+    if (!quiet) this.main.querySelectorAll("dl[data-panel], section:not(#budgets) [data-panel]").forEach((panel) => panel.setAttribute("aria-busy", "true"));
     const waits = setTimeout(() => current() && this.#wait(!quiet), QUIET_MS);
     const groupBy = chosen.groupBy;
     const overview = api("GET", `/api/usage/overview${asked(chosen, { groupBy })}`);
@@ -104,7 +108,7 @@ export class Usage {
     const all = [
       fill("tiles", [overview], ([one]) => this.#summary(one)),
       fill("tiles", [overview, latencies], ([one, two]) => one.totals.requests && panels.tiles(one, two)),
-      fill("spend", [overview], ([one]) => this.#plot("spend", panels.spend(one))),
+      fill("spend", [overview], ([one]) => { const none = panels.nothingSpent(one); return none ? [none] : this.#plot("spend", panels.spend(one)); }),
       fill("groups", [overview], ([one]) => [panels.groups(one, chosen, title)]),
       fill("buckets", [overview], ([one]) => panels.buckets(one)),
       fill("tokens", [overview], ([one]) => this.#plot("tokens", panels.tokens(one))),
@@ -241,8 +245,10 @@ export class Usage {
     if (this.#live) return;
     this.#live = setTimeout(() => {
       this.#live = null;
-      if (document.visibilityState === "visible") this.#load({ quiet: true });
-      else document.addEventListener("visibilitychange", () => this.#heard(), { once: true });
+      if (document.visibilityState === "visible") {
+        this.#budgets.load();
+        this.#load({ quiet: true });
+      } else document.addEventListener("visibilitychange", () => this.#heard(), { once: true });
     }, LIVE_MS);
   }
 

@@ -2,7 +2,7 @@
 import { h, icon } from "../lib/dom.js";
 import { count, seconds } from "../lib/format.js";
 import { address, narrowed } from "./query.js";
-import { BUCKETS, days, exactly, inSeconds, money, nameOf, parts, share, short } from "./words.js";
+import { BUCKETS, days, exactly, inSeconds, money, moneyAxis, nameOf, parts, share, short } from "./words.js";
 
 const STACK = ["c1", "c2", "k3", "k4"];
 const TOKENS = [
@@ -12,6 +12,7 @@ const TOKENS = [
   ["cacheWrite", "Written to cache", "k4"],
   ["cacheRead", "Read from cache", "c3"],
 ];
+const shortAxis = (found) => found.map(short);
 /** The log axis of a range: 0.1 s to 100 s. */
 const [LEAST_MS, DECADES] = [100, 3];
 
@@ -46,6 +47,12 @@ function compared(totals, before) {
   return `${Math.abs(percent).toLocaleString()} % ${percent > 0 ? "more" : "less"} than ${days(before)}`;
 }
 
+/** In place of a chart of nothing but zeros; null where something was spent. */
+export function nothingSpent({ totals }) {
+  if (Number(totals.cost)) return null;
+  return h("p.none", {}, totals.cost === null ? "No price is known for what ran in this time." : "What ran in this time cost nothing.");
+}
+
 /** Spend over time, stacked by the groups that cost most. */
 export function spend({ overTime, span, groupBy, totals }) {
   const named = parts(overTime.starts, span);
@@ -57,14 +64,14 @@ export function spend({ overTime, span, groupBy, totals }) {
   }));
   const sums = named.map((_, index) => (series.some((one) => one.told[index] === "unpriced") && series.every((one) => one.values[index] === 0 ) ? "unpriced" : money(series.reduce((sum, one) => sum + one.values[index], 0))));
   const label = `Spend by ${span.unit}, ${money(totals.cost)} in all`;
-  return { kind: "stack", label, parts: named, series, total: series.length > 1 ? sums : undefined, format: (value) => (value ? `$${short(value)}` : "$0") };
+  return { kind: "stack", label, parts: named, series, total: series.length > 1 ? sums : undefined, axis: moneyAxis };
 }
 
 export function tokens({ overTime, span, totals }) {
   const named = parts(overTime.starts, span);
   const series = TOKENS.filter(([key]) => totals.tokenUsage[key]).map(([key, name, colour]) => ({ name, colour, values: overTime.tokens[key], told: overTime.tokens[key].map(count) }));
   const total = named.map((_, index) => count(series.reduce((sum, one) => sum + one.values[index], 0)));
-  return { kind: "stack", label: `Tokens by ${span.unit}, ${count(totals.tokenUsage.total)} in all`, parts: named, series, total, format: short };
+  return { kind: "stack", label: `Tokens by ${span.unit}, ${count(totals.tokenUsage.total)} in all`, parts: named, series, total, axis: shortAxis };
 }
 
 export function requests({ overTime, span, totals }) {
@@ -74,7 +81,7 @@ export function requests({ overTime, span, totals }) {
     { name: "Failed", colour: "danger", values: overTime.errors, told: overTime.errors.map(count) },
     { name: "Answered", colour: "c1", values: good, told: good.map(count) },
   ];
-  return { kind: "stack", label: `Requests by ${span.unit}, ${count(totals.requests)} in all, ${count(totals.errors)} failed`, parts: named, series, total: overTime.requests.map(count), format: short };
+  return { kind: "stack", label: `Requests by ${span.unit}, ${count(totals.requests)} in all, ${count(totals.errors)} failed`, parts: named, series, total: overTime.requests.map(count), axis: shortAxis };
 }
 
 export function firstWords({ overTime, span }) {
@@ -83,7 +90,7 @@ export function firstWords({ overTime, span }) {
     const values = overTime.timeToFirstTokenMs.map((one) => one[name]);
     return { name, colour, dash, values, told: values.map((ms) => (ms === null ? "–" : seconds(ms))) };
   });
-  return { kind: "lines", label: `Time to the first words by ${span.unit}`, parts: named, series, format: (ms) => `${(ms / 1000).toLocaleString()} s` };
+  return { kind: "lines", label: `Time to the first words by ${span.unit}`, parts: named, series, axis: (found) => found.map((ms) => `${(ms / 1000).toLocaleString()} s`) };
 }
 
 /** The same as a plot, for who does not look at plots. */

@@ -3,7 +3,7 @@
  * the usage page loads. The pointer and the arrow keys read it out part by part; a table beside it says the same.
  *
  * Property `data`: `{kind: "stack"|"lines", label, unit, parts: {axis, full}[], series: {name, colour, values: (number|null)[],
- * told: string[]}[], total?: string[], format: number → string}`. `colour` is a token's name, such as `c1`.
+ * told: string[]}[], total?: string[], axis: number[] → string[]}`. `colour` is a token's name, such as `c1`.
  */
 import "./language.js";
 
@@ -84,15 +84,18 @@ export class NexusUsagePlot extends HTMLElement {
   }
 
   #options(place) {
-    const { kind, parts, series, format } = this.#data;
+    const { kind, parts, series, axis: lines } = this.#data;
     const style = getComputedStyle(this);
     const token = (name) => style.getPropertyValue(`--${name}`).trim();
     const font = `${AXIS}px ${getComputedStyle(document.body).fontFamily}`;
     const drawn = kind === "stack" ? [...series].reverse() : series;
     const bars = uPlot.paths.bars({ size: [0.82, 40], gap: 0, radius: [0.08, 0] });
     const axis = { stroke: token("text-3"), font, ticks: { show: false } };
-    const room = Math.max(1, Math.floor((this.clientWidth - 64) / 62));
-    const every = Math.max(1, Math.ceil(parts.length / room));
+    /** As many words as have room now: the width may come, and change, after the first drawing. */
+    const labelled = ({ width }) => {
+      const every = Math.ceil(parts.length / Math.max(1, Math.floor((width - 64) / 62)));
+      return parts.map((_, index) => index).filter((index) => index % Math.max(1, every) === 0);
+    };
     return {
       width: this.clientWidth, height: HEIGHT, legend: { show: false }, padding: [8, 4, 0, 0],
       cursor: { y: false, points: { show: kind === "lines" }, drag: { setScale: false, x: false, y: false } },
@@ -101,8 +104,8 @@ export class NexusUsagePlot extends HTMLElement {
         y: { range: (_, low, high) => [0, high > 0 ? high * 1.08 : 1] },
       },
       axes: [
-        { ...axis, grid: { show: false }, size: 24, gap: 6, splits: () => parts.map((_, index) => index).filter((index) => index % every === 0), values: (_, places) => places.map((index) => parts[index]?.axis ?? "") },
-        { ...axis, grid: { stroke: token("line"), width: 1 }, size: 58, gap: 8, space: 44, values: (_, found) => found.map((value) => format(value)) },
+        { ...axis, grid: { show: false }, size: 24, gap: 6, splits: labelled, values: (_, places) => places.map((index) => parts[index]?.axis ?? "") },
+        { ...axis, grid: { stroke: token("line"), width: 1 }, size: 58, gap: 8, space: 44, values: (_, found) => lines(found) },
       ],
       series: [
         {},

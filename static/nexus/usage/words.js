@@ -25,6 +25,15 @@ export function money(amount) {
   return `$${value.toLocaleString(undefined, { minimumFractionDigits: places, maximumFractionDigits: places })}`;
 }
 
+/** The lines of an axis, all with as many decimals as the finest needs: `$0 $0.25 $0.50`, `$0 $0.0005 $0.0010`, `$0 $2 $4`. */
+export function moneyAxis(values) {
+  const parts = (value) => (String(Number(value.toFixed(9))).split(".")[1] ?? "").length;
+  const finest = Math.max(0, ...values.map(parts));
+  const places = finest && Math.max(2, finest);
+  const whole = (value) => value.toLocaleString(undefined, { minimumFractionDigits: places, maximumFractionDigits: places });
+  return values.map((value) => (value ? `$${value < 1000 ? whole(value) : short(value)}` : "$0"));
+}
+
 /** All decimals there are, at least two: `$0.0124`, `$18.423100000001`. */
 export function exactly(amount) {
   if (amount === null || amount === undefined) return "unpriced";

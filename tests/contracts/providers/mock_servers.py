@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -20,8 +19,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from scripts.services import free_port
+
 ROOT = Path(__file__).resolve().parents[3]
-START_SECONDS = 30.0
+START_SECONDS = 90.0
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -32,7 +33,7 @@ class MockServer:
         self.address = address
 
     def get(self, path: str) -> Any:
-        with _opener.open(self.address + path, timeout=10) as answer:
+        with _opener.open(self.address + path, timeout=60) as answer:
             return json.load(answer)
 
     def send(self, method: str, path: str, body: Any = None) -> Any:
@@ -42,7 +43,7 @@ class MockServer:
             method=method,
             headers={"Content-Type": "application/json"},
         )
-        with _opener.open(request, timeout=10) as answer:
+        with _opener.open(request, timeout=60) as answer:
             text = answer.read()
         return json.loads(text) if text else None
 
@@ -71,9 +72,7 @@ def aimock(fixtures: Path) -> Iterator[MockServer]:
 
 @contextmanager
 def llmock() -> Iterator[MockServer]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [str(Path(sys.executable).parent / "llmock"), "serve", "--port", str(port)]
     with _child(command) as process:
         server = MockServer(f"http://127.0.0.1:{port}")
@@ -97,7 +96,7 @@ def _child(command: list[str]) -> Iterator[subprocess.Popen[str]]:
     finally:
         process.terminate()
         try:
-            process.communicate(timeout=5)
+            process.communicate(timeout=30)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()

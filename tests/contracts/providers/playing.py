@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pytest
+
 from nexus_core.messages import user
 from nexus_core.providers.base import (
     ModelEvent,
@@ -19,6 +21,8 @@ from nexus_core.providers.base import (
 from nexus_core.providers.table import BY_NAME, create_provider
 
 KEY = "sk-test-5d1f0c"
+NATIVE = ["anthropic", "openai", "deepseek", "google", "ollama"]
+every_wire = pytest.mark.parametrize("name", NATIVE)
 MODELS = {
     "anthropic": "claude-sonnet-5-5",
     "openai": "gpt-6.1-sol",

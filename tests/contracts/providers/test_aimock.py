@@ -15,11 +15,9 @@ from nexus_core.providers.base import TextDelta, ToolInputDelta
 from nexus_core.usage import Usage
 
 from .mock_servers import MockServer, aimock
-from .playing import WEATHER, Heard, hear, provider_at, request_for
+from .playing import WEATHER, Heard, every_wire, hear, provider_at, request_for
 from .test_requests import PNG
 
-NATIVE = ["anthropic", "openai", "deepseek", "google", "ollama"]
-every_wire = pytest.mark.parametrize("name", NATIVE)
 SIGNED = "c2lnbmVkIGJ5IHRoZSBtb2NrIHByb3ZpZGVy"
 TEXT = "Hello Zürich 🌦, nice to meet you today."
 RESULT = json.dumps({"city": "Zürich", "temperature": 21.5}, ensure_ascii=False)

@@ -1,9 +1,7 @@
-"""Every way in which a provider fails comes out as our error, with the words for a person, after one request."""
+"""Every way in which a provider refuses comes out as our error, with the words for a person, after one request."""
 
 from __future__ import annotations
 
-import asyncio
-import socket
 import time
 import traceback
 from email.utils import formatdate
@@ -22,28 +20,13 @@ from nexus_core.errors import (
     LLMError,
     ProviderUnavailable,
     RateLimited,
-    StreamBroken,
 )
-from nexus_core.messages import ToolCallPart
-from nexus_core.providers.base import TextDelta
 from nexus_core.providers.faults import ProviderFault, retry_after_seconds
 from nexus_core.providers.table import BY_NAME
 
-from .playing import KEY, MODELS, Heard, hear, provider_at, request_for
-from .transcripts import TRANSCRIPTS, Transcript, chat_chunk, lines, named, unnamed
+from .failing import SERVER, failure, good
+from .playing import KEY, MODELS, NATIVE, every_wire, hear, provider_at, request_for
 from .wire_server import Answer, serving
-
-NATIVE = ["anthropic", "openai", "deepseek", "google", "ollama"]
-every_wire = pytest.mark.parametrize("name", NATIVE)
-SERVER = "{label} API is experiencing issues. Please try again."
-
-
-async def failure(name: str, *answers: Answer) -> LLMError:
-    async with serving(*answers) as server:
-        with pytest.raises(LLMError) as caught:
-            await hear(provider_at(name, server.address), request_for(name))
-        assert len(server.seen) == 1, "one request per stream: retries are the loop's"
-    return caught.value
 
 
 def refusal(status: int, error: object = None, **headers: str) -> Answer:
@@ -91,6 +74,20 @@ async def test_it_maps_a_status(name: str, status: int, kind: type[LLMError], re
         assert error.message == RATE_MESSAGE
     else:
         assert MODELS[name] in error.message
+
+
+@every_wire
+async def test_each_request_of_a_client_is_like_its_first(name: str) -> None:
+    async with serving(good(name)) as server:
+        provider = provider_at(name, server.address)
+        for text in ("Hello", "Hello", "Good evening to you"):
+            await hear(provider, request_for(name, text))
+        assert server.connections == 1
+    first, second, other = server.seen
+    assert (second.path, second.headers, second.body) == (first.path, first.headers, first.body)
+    assert "Good evening to you" in orjson.dumps(other.body).decode()
+    sizes = [seen.headers.pop("content-length", None) for seen in (first, other)]
+    assert (other.headers, sizes[0] != sizes[1]) == (first.headers, True)
 
 
 @every_wire
@@ -220,162 +217,6 @@ async def test_it_says_how_to_get_a_model_that_ollama_lacks() -> None:
     )
 
 
-IN_STREAM = {
-    "anthropic": lambda: named(
-        {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
-    ),
-    "openai": lambda: named(
-        {
-            "type": "response.failed",
-            "response": {"error": {"code": "server_error", "message": "The server had"}},
-        }
-    ),
-    "deepseek": lambda: unnamed({"error": {"code": 502, "message": "Provider returned error"}}, end=b""),
-    "google": lambda: unnamed(
-        {"error": {"code": 503, "status": "UNAVAILABLE", "message": "overloaded"}}, end=b""
-    ),
-    "ollama": lambda: lines({"error": "an error was encountered while running the model"}),
-}
-
-
-@every_wire
-@pytest.mark.parametrize("after_text", [False, True])
-async def test_it_maps_an_error_inside_a_stream(name: str, after_text: bool) -> None:
-    transcript = next(t for t in TRANSCRIPTS if t.provider == name)
-    body = (first_words(transcript) if after_text else b"") + IN_STREAM[name]()
-    async with serving(Answer([body])) as server:
-        heard = Heard()
-        with pytest.raises(ProviderUnavailable) as caught:
-            await hear(provider_at(name, server.address), request_for(name), heard)
-    assert caught.value.retryable
-    assert caught.value.message == SERVER.format(label=BY_NAME[name].label)
-    assert bool(heard.text) is after_text
-
-
-def first_words(transcript: Transcript) -> bytes:
-    """The answer up to and with its first visible text."""
-    blank = (
-        b"\n" if transcript.provider == "ollama" else b"\r\n\r\n" if b"\r\n" in transcript.body else b"\n\n"
-    )
-    end = transcript.body.index(blank, transcript.body.index(b"Ich schaue")) + len(blank)
-    return transcript.body[:end]
-
-
-@pytest.mark.parametrize(
-    ("name", "body", "kind"),
-    [
-        (
-            "anthropic",
-            named({"type": "error", "error": {"type": "rate_limit_error", "message": "x"}}),
-            RateLimited,
-        ),
-        (
-            "anthropic",
-            named({"type": "error", "error": {"type": "authentication_error", "message": "x"}}),
-            AuthenticationFailed,
-        ),
-        ("openai", named({"type": "error", "code": "rate_limit_exceeded", "message": "x"}), RateLimited),
-        (
-            "openai",
-            named({"type": "error", "error": {"code": "context_length_exceeded", "message": "x"}}),
-            ContextTooLong,
-        ),
-        ("deepseek", b'event: error\ndata: {"code": 429, "message": "x"}\n\n', RateLimited),
-        ("deepseek", unnamed(chat_chunk({"content": "a"}), chat_chunk({}, "error")), ProviderUnavailable),
-    ],
-)
-async def test_it_tells_errors_inside_a_stream_apart(name: str, body: bytes, kind: type[LLMError]) -> None:
-    async with serving(Answer([body])) as server:
-        with pytest.raises(LLMError) as caught:
-            await hear(provider_at(name, server.address), request_for(name))
-    assert type(caught.value) is kind
-
-
-@every_wire
-async def test_it_maps_an_event_that_is_no_json(name: str) -> None:
-    transcript = next(t for t in TRANSCRIPTS if t.provider == name)
-    rest = b'{"broken": \n' if name == "ollama" else b'data: {"broken": \n\n'
-    async with serving(Answer([first_words(transcript) + rest])) as server:
-        heard = Heard()
-        with pytest.raises(StreamBroken) as caught:
-            await hear(provider_at(name, server.address), request_for(name), heard)
-    assert caught.value.code == "stream_broken"
-    assert heard.text == "Ich schaue "
-
-
-@every_wire
-@pytest.mark.parametrize("junk", [b"data: 5\n\n", b"data: []\n\n", b'data: {"type": []}\n\n', b"<html>\n\n"])
-async def test_it_calls_a_stream_without_an_answer_broken(name: str, junk: bytes) -> None:
-    if name == "ollama":
-        junk = junk.removeprefix(b"data: ")
-    assert type(await failure(name, Answer([junk]))) is StreamBroken
-
-
-@every_wire
-@pytest.mark.parametrize("after_text", [False, True])
-async def test_it_gives_up_a_silent_stream(name: str, after_text: bool) -> None:
-    transcript = next(t for t in TRANSCRIPTS if t.provider == name)
-    pieces = [first_words(transcript)] if after_text else []
-    async with serving(Answer(pieces, end="stall")) as server:
-        heard = Heard()
-        with pytest.raises((StreamBroken, ProviderUnavailable)) as caught:
-            await hear(provider_at(name, server.address), request_for(name, timeout=0.2), heard)
-        await asyncio.wait_for(server.closed_by_client.wait(), 5)
-    assert caught.value.retryable
-    assert bool(heard.text) is after_text
-
-
-@every_wire
-async def test_it_maps_a_refused_connection(name: str) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{free.getsockname()[1]}"
-    with pytest.raises(ProviderUnavailable) as caught:
-        await hear(provider_at(name, address), request_for(name))
-    assert caught.value.retryable
-    assert not caught.value.sent, "nothing was sent, so nothing is charged"
-    if name == "ollama":
-        assert caught.value.message == (
-            f"Ollama does not answer at {address}. Start it with `ollama serve` or set OLLAMA_HOST."
-        )
-
-
-@every_wire
-async def test_it_maps_a_connection_that_is_lost_before_an_answer(name: str) -> None:
-    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.close()
-
-    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
-    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    try:
-        with pytest.raises(ProviderUnavailable) as caught:
-            await hear(provider_at(name, address), request_for(name))
-        assert caught.value.sent, "the request was on its way: it may have been charged"
-    finally:
-        server.close()
-
-
-@every_wire
-@pytest.mark.parametrize("way", ["close", "cancel"])
-async def test_it_closes_the_connection_when_the_reader_leaves(name: str, way: str) -> None:
-    transcript = next(t for t in TRANSCRIPTS if t.provider == name)
-    async with serving(Answer([first_words(transcript)], end="stall")) as server:
-        stream = provider_at(name, server.address).stream(request_for(name))
-        async for event in stream:
-            if isinstance(event, TextDelta):
-                break
-        if way == "close":
-            await stream.aclose()
-        else:
-            task = asyncio.ensure_future(anext(stream))
-            await asyncio.sleep(0)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-        await asyncio.wait_for(server.closed_by_client.wait(), 1)
-
-
 @pytest.mark.parametrize("name", [n for n in NATIVE if BY_NAME[n].key_vars])
 async def test_it_says_which_variable_to_set(name: str) -> None:
     async with serving(Answer()) as server:
@@ -392,15 +233,3 @@ async def test_it_says_in_whole_sentences_that_a_key_is_missing() -> None:
     assert caught.value.message == (
         "Anthropic has no key. Set ANTHROPIC_API_KEY or add a key in the admin under Provider keys."
     )
-
-
-async def test_it_calls_bad_arguments_bad_and_keeps_them() -> None:
-    body = unnamed(
-        chat_chunk(
-            {"tool_calls": [{"index": 0, "id": "c1", "function": {"name": "weather", "arguments": '{"city'}}]}
-        ),
-        chat_chunk({}, "tool_calls"),
-    )
-    async with serving(Answer([body])) as server:
-        heard = await hear(provider_at("deepseek", server.address), request_for("deepseek"))
-    assert heard.stop.parts == (ToolCallPart("c1", "weather", {}, "deepseek", {"invalid_json": '{"city'}),)

@@ -22,7 +22,7 @@ from nexus_core.providers.base import ModelRequest
 from nexus_core.providers.local import fit
 from nexus_core.providers.local_server import WINDOW
 
-from .playing import WEATHER, hear, provider_at, request_for
+from .playing import NATIVE, WEATHER, every_wire, hear, provider_at, request_for
 from .transcripts import TRANSCRIPTS, Transcript
 from .wire_server import Answer, Seen, serving
 
@@ -33,7 +33,6 @@ PNG = base64.b64decode(
 )
 IMAGE = Message("user", (TextPart("What is this?"), ImagePart(PNG, "image/png")))
 RESULT = '{"temperature": 21.5, "city": "Zürich"}'
-NATIVE = ["anthropic", "openai", "deepseek", "google", "ollama"]
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 
 
@@ -193,7 +192,7 @@ async def test_it_never_shows_one_providers_bytes_to_another(name: str, other: s
     assert "Ich schaue nach" in text
 
 
-@pytest.mark.parametrize("name", NATIVE)
+@every_wire
 async def test_it_answers_calls_that_were_interrupted_and_drops_results_without_a_call(name: str) -> None:
     call = ToolCallPart("c1", "weather", {"city": "Bern"}, "x")
     history = [
@@ -207,7 +206,7 @@ async def test_it_answers_calls_that_were_interrupted_and_drops_results_without_
     assert "interrupted" in text
 
 
-@pytest.mark.parametrize("name", NATIVE)
+@every_wire
 async def test_it_sends_images(name: str) -> None:
     body = await sent(name, messages=[IMAGE])
     data = base64.b64encode(PNG).decode()
@@ -228,7 +227,7 @@ async def test_it_sends_images(name: str) -> None:
     assert found[name]()
 
 
-@pytest.mark.parametrize("name", NATIVE)
+@every_wire
 async def test_it_tells_of_tools_and_forbids_calls(name: str) -> None:
     body = await sent(name, tools=[WEATHER])
     schema = WEATHER.input_schema
@@ -367,7 +366,7 @@ async def test_it_names_the_person_only_by_an_opaque_id() -> None:
     assert "u1" not in repr(await sent("groq", user="u1"))
 
 
-@pytest.mark.parametrize("name", NATIVE)
+@every_wire
 async def test_it_asks_for_structured_output(name: str) -> None:
     body = await sent(name, response_schema=SCHEMA)
     closed = {**SCHEMA, "additionalProperties": False}
@@ -390,7 +389,7 @@ async def test_it_asks_for_structured_output(name: str) -> None:
     assert (await sent("groq", response_schema=loose))["response_format"]["json_schema"]["strict"] is False
 
 
-@pytest.mark.parametrize("name", NATIVE)
+@every_wire
 async def test_it_sends_the_system_prompt_and_system_messages(name: str) -> None:
     messages = [user("hi"), Message("system", (TextPart("Second."),)), user("there")]
     body = await sent(name, system="First.", messages=messages)

@@ -87,6 +87,6 @@ async def test_it_closes_the_connection_when_nobody_reads_on(name: str) -> None:
         reading.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await reading
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await server.closed_by_client.wait()
         assert len(server.seen) == 1

@@ -15,11 +15,13 @@ def words(count: int) -> list[str]:
 
 
 class SlowModel:
-    """Answers every chat with `count` words, `pace` seconds apart. `held` stops it before word `hold_at`."""
+    """Answers every chat with `count` words, `pace` seconds apart. While `goes_on` is cleared it stands still after the first few."""
 
     def __init__(self, count: int = 60, pace: float = 0.02) -> None:
         self.count, self.pace = count, pace
         self.asked = 0
+        self.goes_on = asyncio.Event()
+        self.goes_on.set()
         self._server: asyncio.Server | None = None
 
     @property
@@ -51,7 +53,9 @@ class SlowModel:
                 b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n"
                 b"Connection: close\r\n\r\n"
             )
-            for word in words(self.count):
+            for n, word in enumerate(words(self.count)):
+                if n == self.count // 8:
+                    await self.goes_on.wait()
                 self._line(writer, {"message": {"role": "assistant", "content": word}, "done": False})
                 await writer.drain()
                 await asyncio.sleep(self.pace)

@@ -252,7 +252,7 @@ async def test_it_answers_with_everything(bench: Bench, server: FakeServer, cloc
     usage = {"input": 3, "output": 4, "cacheRead": 0, "cacheWrite": 0, "reasoning": 0, "total": 7}
     cost = {"input": "0.000000000001", "output": None, "total": None, "currency": "USD"}
     server.store("r1", *WHOLE[:-1], metadata("complete", tokenUsage=usage, cost=cost, stopReason="end"))
-    answer = await asyncio.wait_for(run.answer(), 5)
+    answer = await asyncio.wait_for(run.answer(), 20)
     assert (answer.text, answer.status, answer.stop_reason, answer.message_id) == (
         WORDS,
         "complete",
@@ -262,7 +262,7 @@ async def test_it_answers_with_everything(bench: Bench, server: FakeServer, cloc
     assert answer.token_usage.total == 7
     assert str(answer.cost.input) == "1E-12"
     assert answer.cost.total is None
-    assert await asyncio.wait_for(run.answer(), 5) == answer
+    assert await asyncio.wait_for(run.answer(), 20) == answer
 
 
 async def test_it_raises_a_failed_run_with_its_partial(
@@ -275,7 +275,7 @@ async def test_it_raises_a_failed_run_with_its_partial(
         "r1", started(), text("half"), {"type": "error", "data": broken, "timestamp": 1}, metadata("failed")
     )
     with pytest.raises(RunFailed) as failed:
-        await asyncio.wait_for(run.answer(), 5)
+        await asyncio.wait_for(run.answer(), 20)
     assert (failed.value.code, failed.value.message, failed.value.retryable) == (
         "stream_broken",
         "Broken off.",
@@ -288,7 +288,7 @@ async def test_it_does_not_raise_a_stopped_run(bench: Bench, server: FakeServer,
     client = bench.client()
     run = await client.start(agent_id="a", input="hi")
     server.store("r1", started(), text("half"), metadata("cancelled"))
-    answer = await asyncio.wait_for(run.answer(), 5)
+    answer = await asyncio.wait_for(run.answer(), 20)
     assert (answer.status, answer.text) == ("cancelled", "half")
 
 

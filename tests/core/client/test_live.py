@@ -98,6 +98,22 @@ async def test_it_joins_again_after_a_lost_link_and_doubles_nothing(
     assert seqs == [1, 2, 3, 4]
 
 
+async def test_it_reads_again_when_the_server_says_that_something_was_lost(
+    bench: Bench, server: FakeServer, clock: FakeClock
+) -> None:
+    server.store("r1", started(), text("a"))
+    async with bench.client().conversation("k1") as live:
+        first = await read(live, clock, 3)
+        socket = server.socket
+        server.store("r1", text("b"), metadata("complete"), tell=False)
+        socket.say({"type": "resync"})
+        again = await read(live, clock, 3)
+        assert server.socket is socket, "it needs no other link for that"
+    assert isinstance(again[0], Joined)
+    seqs = [event.seq for event in first + again if isinstance(event, ChunkAdded)]
+    assert seqs == [1, 2, 3, 4]
+
+
 async def test_it_leaves_events_out_for_a_slow_reader_but_no_chunk(
     bench: Bench, server: FakeServer, clock: FakeClock
 ) -> None:
@@ -188,7 +204,7 @@ async def test_a_run_and_a_conversation_share_one_socket(
     async with client.conversation("k1") as live:
         run = await live.send("hi", agent_id="a")
         server.store("r1", started(), text("Hello"), metadata("complete"))
-        answer = await asyncio.wait_for(run.answer(), 5)
+        answer = await asyncio.wait_for(run.answer(), 20)
     assert answer.text == "Hello"
     assert live.view.runs["r1"].text == "Hello"
     assert len(server.sockets) == 1

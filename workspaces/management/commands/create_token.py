@@ -8,7 +8,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from workspaces.models import Membership, Role, User
-from workspaces.services import membership_set, token_create
+from workspaces.services import membership_set
+from workspaces.tokens import token_create
 
 from ._workspace import add_workspace_argument, told, workspace_of
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from workspaces.services import token_revoke_text
+from workspaces.tokens import token_revoke_text
 
 from ._workspace import told
 

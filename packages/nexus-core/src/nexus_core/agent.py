@@ -23,7 +23,7 @@ from .context import ExecutionContext
 from .defaults import NobodyApproves, default_ports
 from .errors import UNEXPECTED_MESSAGE, NexusError, PremiumRequired, RunCancelled, RunFenced
 from .fallback import Route
-from .loop import RunSpec, run_loop
+from .loop import LoopRun, RunSpec, run_loop
 from .messages import Message, user
 from .ports import Ports
 from .progress import Progress
@@ -112,8 +112,8 @@ class BaseAgent(ABC):
             return AgentResponse(tuple([chunk async for chunk in chunks]))
 
     def can_execute(self, context: ExecutionContext) -> bool:
-        """Whether this agent may run there: a premium agent needs a plan other than "free" [A4]."""
-        return not self.is_premium or context.plan not in ("", "free")
+        """Whether this agent may run there: a premium agent needs a plan that has such [A4]."""
+        return not self.is_premium or context.is_premium
 
     def check_can_execute(self, context: ExecutionContext) -> None:
         """Raises `PremiumRequired` where `can_execute` says no."""
@@ -222,6 +222,15 @@ class ModelAgent(BaseAgent):
         self._newest = request
         return run_loop(self.spec(request.context), request.messages, request.context, request.ports)
 
+    def first_request(
+        self, context: ExecutionContext, messages: Sequence[Message]
+    ) -> tuple[Route, ModelRequest] | None:
+        """What a run that nothing is known of yet will ask first, and whom. None: it will not, or cannot be told."""
+        if type(self).stream is not ModelAgent.stream or not self.can_execute(context):
+            return None
+        run = LoopRun(self.spec(context), messages, context, default_ports())
+        return run.routes[0], run.request_to(run.routes[0])
+
     def interrupt(self) -> bool:
         """Stops the newest run of this object: it ends `cancelled`, its partial text kept [A17].
 
@@ -245,7 +254,7 @@ class ModelAgent(BaseAgent):
 
     def spec(self, context: ExecutionContext) -> RunSpec:
         """What the loop runs for this agent there; premium tools only where the plan has them [T1]."""
-        premium = context.plan not in ("", "free")
+        premium = context.is_premium
         return RunSpec(
             routes=self.routes,
             system=self.system_prompt,

@@ -5,9 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from .progress import Report, Reports
+from .usage import usd_to_pico
+
+
+@dataclass(slots=True)
+class Charges:
+    """What a tool call reported that it cost, in pico-USD."""
+
+    pico: int = 0
 
 
 @dataclass(slots=True)
@@ -20,9 +29,11 @@ class ExecutionContext:
         services: what the host injects for tools over its data, by name (Nexus puts
             `"actor"`, its access context, here). A tool that needs one calls `require`.
         cancelled: set when the run should stop.
-        plan: the plan of the workspace, for `can_execute`.
+        plan: the plan of the workspace, by name.
+        premium: whether that plan has premium agents and tools; None: every plan but "free" does.
         tool_id: the tool call that this context was given to; empty for the agent itself.
         reports: what `progress` told and nobody has shown yet.
+        charges: what the tool call reported by `charge`.
     """
 
     run_id: str = ""
@@ -32,10 +43,20 @@ class ExecutionContext:
     user_id: str = ""
     agent_id: str = ""
     plan: str = "free"
+    premium: bool | None = None
     services: Mapping[str, Any] = field(default_factory=dict)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     tool_id: str = ""
     reports: Reports = field(default_factory=Reports, compare=False)
+    charges: Charges = field(default_factory=Charges, compare=False)
+
+    def charge(self, usd: Decimal | str | int) -> None:
+        """Reports what this tool call cost, in US dollars (`"0.005"`); several reports add up.
+
+        It is booked with the call's end, whatever that is, and counts against the budgets. Never a float.
+        Raises `ValueError` for what is no amount of at least 0.
+        """
+        self.charges.pico += usd_to_pico(usd)
 
     def progress(
         self,
@@ -60,6 +81,11 @@ class ExecutionContext:
         self.reports.add(
             Report(self.tool_id, percentage, current_step, total_steps, remaining_seconds, message)
         )
+
+    @property
+    def is_premium(self) -> bool:
+        """Whether premium agents and tools may be used, for `can_execute` and `requires_premium`."""
+        return self.plan not in ("", "free") if self.premium is None else self.premium
 
     @property
     def session_id(self) -> str:

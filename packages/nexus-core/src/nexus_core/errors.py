@@ -20,6 +20,7 @@
     │   └── ToolNotFound                       tool_not_found
     ├── RAGError                     query, cause                          [E3]
     ├── BudgetExceeded               402       budget_exceeded
+    │   └── PriceUnknown             402       price_unknown: a hard budget, and no price to hold it by
     ├── RunCancelled                           cancelled
     └── RunFenced                              fenced: another owner took the run over
 
@@ -198,6 +199,12 @@ class BudgetExceeded(NexusError):
     def __init__(self, message: str, *, budget: str = "") -> None:
         super().__init__(message)
         self.budget = budget
+
+
+class PriceUnknown(BudgetExceeded):
+    """A hard budget applies and nobody knows what the model costs."""
+
+    code = "price_unknown"
 
 
 class RunCancelled(NexusError):

@@ -20,7 +20,7 @@ from .approval import ApprovalRule
 from .chunks import Chunk, ErrorChunk, MetadataChunk
 from .confidence import confidence
 from .context import ExecutionContext
-from .errors import NexusError, Refused, RunCancelled, RunFenced
+from .errors import BudgetExceeded, NexusError, Refused, RunCancelled, RunFenced
 from .fallback import Route
 from .messages import Message, Part, ReasoningPart, TextPart, ToolCallPart, for_provider
 from .ports import Ports, StepRecord, ToolRecord
@@ -42,6 +42,8 @@ LIMIT_NOTE = (
     "You have used all {turns} tool turns that this run allows. Answer now from what you have, "
     "without calling tools, and say plainly what is missing."
 )
+
+CUT_BY_BUDGET = "The budget “{budget}” had no room for a longer answer. What was written is kept."
 
 _log = logging.getLogger(__name__)
 
@@ -102,13 +104,21 @@ async def run_loop(
         raise
     except NexusError as error:
         _log.debug("the run failed: %s", error.code)  # its host and its chunks say so
-        status, run.stop_reason = "failed", "refusal" if isinstance(error, Refused) else "error"
+        status, run.stop_reason = "failed", _stop_reason(error)
+        if isinstance(error, BudgetExceeded):
+            run.budget = error.budget
         yield ErrorChunk(error.message, error.code, error.retryable)
     if run.waiting:
         return
     yield MetadataChunk(
         status, run.summary(round((ports.clock.monotonic() - started) * 1000), cut=status != "complete")
     )
+
+
+def _stop_reason(error: NexusError) -> str:
+    if isinstance(error, BudgetExceeded):
+        return "budget"
+    return "refusal" if isinstance(error, Refused) else "error"
 
 
 class LoopRun:
@@ -125,6 +135,7 @@ class LoopRun:
         self.policy = ToolPolicy(spec.tool_timeout, spec.approval)
         self.routes = list(spec.routes)
         self.stop_reason = ""
+        self.budget = ""
         self.waiting = False
         self.text = ""
         self.progress = Progress(ports.clock.monotonic)
@@ -153,7 +164,7 @@ class LoopRun:
             step = ModelStep(
                 index=self.index,
                 routes=self.routes,
-                build=self._request,
+                build=self.request_to,
                 context=self.context,
                 ports=self.ports,
                 retry=self.spec.retry,
@@ -212,6 +223,9 @@ class LoopRun:
             step, completed.attempt, completed.outcome, completed.settled, records
         )
         self._take_over(step)
+        if stop.reason == "length" and completed.attempt.limited_by:
+            budget = completed.attempt.limited_by
+            raise BudgetExceeded(CUT_BY_BUDGET.format(budget=budget), budget=budget)
         if not records:
             await self._decide_without_calls(step)
             return
@@ -284,7 +298,8 @@ class LoopRun:
     def _at_ceiling(self) -> bool:
         return self.tool_turns >= self.spec.max_tool_turns > 0
 
-    def _request(self, route: Route) -> ModelRequest:
+    def request_to(self, route: Route) -> ModelRequest:
+        """What that route would be asked now."""
         spec = self.spec
         system = spec.system
         if self._at_ceiling:
@@ -330,6 +345,8 @@ class LoopRun:
         }
         if self.answered:
             fields["provider"], fields["model"] = self.answered
+        if self.budget:
+            fields["budget"] = self.budget
         if cut or self.usage.estimated:
             fields["estimated"] = True
         return fields

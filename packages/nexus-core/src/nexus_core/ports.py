@@ -27,6 +27,8 @@ class Attempt:
     provider: str
     model: str
     max_tokens: int
+    limited_by: str = ""
+    """The budget that `max_tokens` was made smaller for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,8 @@ class ToolRecord:
     duration_ms: int | None = None
     question: bool = False
     """It asks a person something (`Tool.asks_person`); set where it is put to `Approvals`."""
+    cost: int = 0
+    """pico-USD that the tool reported (`ExecutionContext.charge`); set where the call ends."""
 
 
 class Journal(Protocol):

@@ -14,7 +14,7 @@ from typing import Any
 
 from .approval import ApprovalRule, needs_approval
 from .chunks import Chunk, MetadataChunk, ToolCallChunk
-from .context import ExecutionContext
+from .context import Charges, ExecutionContext
 from .errors import NexusError, RunCancelled, RunFenced, ToolError, ToolInputInvalid
 from .jsonsafe import json_text
 from .messages import Message, ToolResultPart
@@ -212,7 +212,7 @@ class StepToolCalls:
         self._chunks.put_nowait(chunk_of(record))
         started = self._ports.clock.monotonic()
         self._progress.begin(record.tool_id)
-        context = replace(self._context, tool_id=record.tool_id)
+        context = replace(self._context, tool_id=record.tool_id, charges=Charges())
         work = tool.call(record.input, context, default_timeout=self._policy.timeout)
         try:
             result = await unless_cancelled(work, self._context.cancelled)
@@ -230,7 +230,7 @@ class StepToolCalls:
         except NexusError as error:
             record = replace(record, status="FAILED", error=error.message)
         took = round((self._ports.clock.monotonic() - started) * 1000)
-        return await self._end(index, replace(record, duration_ms=took))
+        return await self._end(index, replace(record, duration_ms=took, cost=context.charges.pico))
 
     async def _end(self, index: int, record: ToolRecord) -> None:
         self.records[index] = record

@@ -59,7 +59,7 @@ class Tool:
         needs_approval: a person must say yes before a call: before each (`True`), or before those whose
             arguments fit a JSON schema, or of which a function of the arguments says so.
         asks_person: nothing is run: a call is a question to a person, whose answer is the result.
-        requires_premium: only offered in workspaces with a plan other than "free".
+        requires_premium: only offered where the plan has premium tools.
     """
 
     name: str

@@ -9,10 +9,13 @@ host (Nexus keeps them in `billing`); this module knows only the unit.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 PICO_PER_USD = 10**12
 """Money is an integer number of pico-USD: $0.0375 per million tokens is 37,500 of them per token."""
+
+MOST_USD = 9_000_000
+"""US dollars: the largest amount that 64 bits of pico-USD hold, rounded down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,3 +110,20 @@ def pico_to_usd(pico: int | None) -> str | None:
         return None
     text = format(Decimal(pico).scaleb(-12), "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def usd_to_pico(usd: Decimal | str | int) -> int:
+    """`"0.0000000375"` → `37500`; exact. Raises `ValueError` for a negative amount, one that is no number, and one
+    finer than a pico-USD."""
+    if isinstance(usd, bool) or not isinstance(usd, Decimal | str | int):
+        raise ValueError(f"{usd!r} is no exact amount: give a decimal string")
+    try:
+        amount = Decimal(usd)
+    except InvalidOperation:
+        raise ValueError(f"{usd!r} is no amount of dollars") from None
+    if not amount.is_finite() or amount < 0 or amount > MOST_USD:
+        raise ValueError(f"{usd!r} is no amount of dollars between 0 and {MOST_USD}")
+    pico = amount.scaleb(12)
+    if pico != pico.to_integral_value():
+        raise ValueError(f"{usd!r} is finer than 12 decimal places")
+    return int(pico)

@@ -283,6 +283,10 @@ class NexusClient:
             return
         if frame["type"] == "welcome":
             return
+        if frame["type"] == "resync":  # the link held, but not everything came over it
+            for feed in list(self._feeds.values()):
+                feed.subscribe()
+            return
         if frame["type"] == "error":
             log.warning("the server refused a frame: %s", frame.get("code"))
             return

@@ -110,7 +110,7 @@ class Feed:
         self.mailboxes.discard(mailbox)
 
     def subscribe(self) -> None:
-        """Begins to subscribe; for a new link, and for the first watcher."""
+        """Begins to subscribe; for a new link, for the first watcher, and after frames were lost."""
         if self._subscribing is not None:
             self._subscribing.cancel()
         self._replays.clear()

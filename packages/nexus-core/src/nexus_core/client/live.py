@@ -28,7 +28,7 @@ JSON = Any
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """The conversation as a whole: at the start, after a lost link, and after events were left out for a slow reader."""
+    """The conversation as a whole: at the start, after a lost link or lost frames, and after events were left out for a slow reader."""
 
     view: ConversationView
 

@@ -159,6 +159,7 @@ class Run(WireObject):
     answer_id: str | None = None
     requested_by: str | None = None
     resumed_from: str | None = None
+    cancelled_by: str | None = None
     superseded: bool = False
     epoch: int = 0
     last_seq: int = 0

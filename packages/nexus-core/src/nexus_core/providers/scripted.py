@@ -28,8 +28,15 @@ from .scripted_rules import Answer, answer_for
 
 JSON = Any
 
-Action = ModelEvent | BaseException | float | Callable[[ModelRequest], ModelEvent | BaseException | None]
-"""What happens next in a scripted answer: an event, a fault to raise, seconds to wait, or a function that says."""
+Action = (
+    ModelEvent
+    | BaseException
+    | float
+    | asyncio.Event
+    | Callable[[ModelRequest], ModelEvent | BaseException | None]
+)
+"""What happens next in a scripted answer: an event, a fault to raise, seconds to wait, what to wait for, or a function
+that says."""
 Turn = str | BaseException | Sequence[Action] | Callable[[ModelRequest], "Turn"]
 """The answer to one request: a text, a fault, the actions one by one, or a function of the request that gives one."""
 
@@ -70,6 +77,8 @@ class ScriptedProvider:
                     raise event
                 if isinstance(event, float | int):
                     await asyncio.sleep(event)
+                elif isinstance(event, asyncio.Event):
+                    await event.wait()
                 elif event is not None:
                     yield event
         finally:
