@@ -11,8 +11,11 @@ from contextlib import contextmanager, nullcontext
 from functools import cache
 from importlib import import_module
 
+from asgiref.sync import SyncToAsync
 from django.db import OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
+
+from workspaces.database import close_threads
 
 STAY = {"django_content_type", "auth_permission"}
 AUDIT, SWITCH = "workspaces_auditevent", "workspaces_auditpruning"
@@ -29,7 +32,15 @@ def no_vacuum() -> None:
 
 
 def empty_tables() -> None:
-    """Waits for transactions under way first, so that none of their rows comes afterwards."""
+    """Ends the database threads first, then waits for transactions under way elsewhere: none of their rows comes
+    afterwards.
+
+    What a thread still does (a look at rights that nobody waits for) must not reach into the moment between two
+    tests either. There pytest-django lets nobody at a connection; one whose transaction ended just then would be
+    neither in a transaction nor out of one, and fail the next test.
+    """
+    close_threads()
+    SyncToAsync.single_thread_executor.submit(lambda: None).result()
     for again in (True, True, False):
         try:
             _empty_tables()

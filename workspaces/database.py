@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
-from django.db import InterfaceError, OperationalError, close_old_connections, connection, connections
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, close_old_connections, connections
 
 from .instruments import database_errors
 
@@ -30,9 +30,13 @@ CLOSING_SECONDS = 10.0
 
 def tidy_connection() -> None:
     """Before and after work in a thread of ours: a PostgreSQL connection goes back to Django's pool
-    (a dead one is dropped there); a SQLite one is kept, since opening it costs more than the work."""
-    if connection.vendor != "sqlite":
+    (a dead one is dropped there); a SQLite one is kept, since opening it costs more than the work,
+    unless it was left without autocommit: nothing that came after would ever be committed."""
+    db = connections[DEFAULT_DB_ALIAS]
+    if db.vendor != "sqlite":
         close_old_connections()
+    elif db.connection is not None and not (db.autocommit or db.in_atomic_block):
+        db.close()
 
 
 def _guarded(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

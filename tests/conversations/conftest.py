@@ -12,7 +12,7 @@ import pytest
 from django.conf import settings
 
 from agents.models import Agent
-from conversations.database import close_threads, in_database
+from conversations.database import in_database
 from conversations.engine import runner
 from conversations.engine.start import EngineHost
 from conversations.follow import follow
@@ -48,7 +48,6 @@ async def executing() -> AsyncIterator[EngineHost]:
 async def engine(transactional_db: None) -> AsyncIterator[EngineHost]:
     async with executing() as host:
         yield host
-    await asyncio.get_running_loop().run_in_executor(None, close_threads)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from realtime.hub import close_hub
 from realtime.presence_news import close_news
 from workspaces.access import Actor
-from workspaces.database import close_threads, in_database
+from workspaces.database import in_database
 
 ORIGIN = b"http://testserver"
 PATIENCE = 40.0
@@ -146,4 +146,3 @@ async def connect(transactional_db: None, settings: Any) -> AsyncIterator[Connec
         await socket.end()
     await close_news()
     await close_hub()
-    await asyncio.get_running_loop().run_in_executor(None, close_threads)

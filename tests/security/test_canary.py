@@ -33,7 +33,7 @@ from realtime.presence_news import close_news
 from tests.security.things import ALL, PNG
 from workspaces import limits
 from workspaces.access import Actor, actor_for
-from workspaces.database import close_threads, in_database
+from workspaces.database import in_database
 from workspaces.models import Membership, Role, User
 from workspaces.services import membership_remove, membership_set, workspace_create
 from workspaces.tokens import token_create
@@ -215,7 +215,6 @@ async def test_no_canary_is_heard_in_another_workspace(
         await host.stop()
         await close_news()
         await close_hub()
-        await asyncio.get_running_loop().run_in_executor(None, close_threads)
     assert watch.foreign == []
     assert watch.own > watch.total // 4, "the canaries of one's own must be there, or nothing was looked at"
     ended = watch.closed[CLOSE_LOGIN] + watch.closed[CLOSE_NOT_ALLOWED]

@@ -15,7 +15,6 @@ from agents.services import agent_create
 from tests.emptying import empty_tables
 from tests.people import person
 from workspaces.access import Actor, actor_for
-from workspaces.database import close_threads
 from workspaces.limits import limits_reset
 from workspaces.models import ApiToken, Membership, Role
 from workspaces.services import membership_remove, workspace_create
@@ -87,5 +86,4 @@ def world(
         limits_reset()
         yield _world()
         limits_reset()
-        close_threads()
         empty_tables()

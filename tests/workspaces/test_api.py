@@ -12,19 +12,12 @@ from django.test import Client
 from django.utils import timezone
 
 from workspaces.access import Actor
-from workspaces.database import close_threads
 from workspaces.models import ApiToken, ProviderKey, SocketTicket, Workspace
 from workspaces.provider_keys import provider_key_set
 from workspaces.services import membership_set
 from workspaces.tokens import token_create
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def _threads(transactional_db: None) -> Any:
-    yield
-    close_threads()
 
 
 class Caller:

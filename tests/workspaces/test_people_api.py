@@ -17,14 +17,6 @@ from .test_api import Caller, error
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture(autouse=True)
-def _threads(transactional_db: None) -> Any:
-    from workspaces.database import close_threads
-
-    yield
-    close_threads()
-
-
 def test_it_lists_changes_and_removes_members(alice: Actor, bob: Actor) -> None:
     call = Caller(alice)
     listed = call("get", "/api/members").json()["items"]
