@@ -26,8 +26,8 @@ def _run_states(conversation_ids: Sequence[UUID]) -> list[RunState]:
     lately = timezone.now() - ENDED_LATELY
     rows = Run.objects.filter(
         Q(status__in=Run.UNFINISHED) | Q(finished_at__gt=lately), conversation_id__in=list(conversation_ids)
-    ).values_list("conversation_id", "pk", "last_seq", "status")
+    ).values_list("conversation_id", "pk", "last_seq", "status", "superseded")
     return [
-        RunState(conversation_id, str(run_id), last_seq, status not in Run.UNFINISHED)
-        for conversation_id, run_id, last_seq, status in rows
+        RunState(conversation_id, str(run_id), last_seq, status not in Run.UNFINISHED, superseded)
+        for conversation_id, run_id, last_seq, status, superseded in rows
     ]

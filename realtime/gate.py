@@ -63,7 +63,8 @@ class RunGates:
         self._read(run_id, after, self._waiting.pop(run_id, []))
 
     def expect(self, run_id: str) -> None:
-        """A run that begins: where no frame of it comes, the next looks find it, also when it has ended by then."""
+        """A run of which all is to be seen: where no frame of it comes, the next looks find it, also when it has ended
+        by then."""
         if run_id not in self._last:
             self._note(run_id, 0)
 

@@ -35,7 +35,8 @@ class Hub:
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.process = uuid.uuid4().hex
-        self._rooms: dict[str, dict[Member, None]] = {}
+        self._rooms: dict[str, dict[Member, float]] = {}
+        """Per room its members and when they joined, in the loop's seconds."""
         self._on_missed: list[Callable[[], None]] = []
         url = settings.NEXUS_REDIS_URL
         self._bridge = Bridge(url, self.process, self.deliver, self._missed) if url else None
@@ -46,7 +47,7 @@ class Hub:
             members = self._rooms[room] = {}
             if self._bridge is not None:
                 self._bridge.subscribe(room)
-        members[member] = None
+        members.setdefault(member, self.loop.time())
 
     def leave(self, room: str, member: Member) -> None:
         members = self._rooms.get(room)
@@ -68,8 +69,9 @@ class Hub:
     def members(self, room: str) -> int:
         return len(self._rooms.get(room, ()))
 
-    def in_room(self, room: str) -> list[Member]:
-        return list(self._rooms.get(room, ()))
+    def in_room(self, room: str) -> list[tuple[Member, float]]:
+        """Its members and when they joined, in the loop's seconds."""
+        return list(self._rooms.get(room, {}).items())
 
     def rooms(self) -> list[str]:
         return list(self._rooms)

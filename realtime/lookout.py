@@ -1,7 +1,8 @@
 """The lookout: sockets that missed a doorbell find out from the log, within seconds.
 
 Every few seconds a process asks once how far the runs of all conversations that are
-watched here have come. A socket that stands still behind its run reads the log on.
+watched here have come. A socket that stands still behind its run reads the log on;
+also one that never heard of the run, unless it came after the run had ended.
 After Redis was away everybody looks at once.
 """
 
@@ -24,12 +25,14 @@ EVERY_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """How far a run's log has come. `ended` runs are only of interest to those who follow them already."""
+    """How far a run's log has come. An `ended` run is only of interest to who was there before it ended, and one
+    that was `superseded` too only to who saw some of it."""
 
     conversation_id: UUID
     run_id: str
     last_seq: int
     ended: bool
+    superseded: bool
 
 
 RunLister = Callable[[Sequence[UUID]], Awaitable[list[RunState]]]
@@ -49,6 +52,8 @@ class Lookout:
         self.loop = asyncio.get_running_loop()
         self._now = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._looked_at, self._listed = float("-inf"), frozenset[str]()
+        """When the last look was, in the loop's seconds, and the runs that there were."""
         hub().on_missed(self._now.set)
 
     def needed(self) -> None:
@@ -65,23 +70,41 @@ class Lookout:
                 pass
             missed = self._now.is_set()
             self._now.clear()
-            watched = [found for room in hub().rooms() if (found := conversation_of_room(room)) is not None]
-            if not watched or _lister is None:
-                if not watched:
-                    return
+            if not await self.look(missed=missed):
+                return
+
+    async def look(self, *, missed: bool = False) -> bool:
+        """One look; False where nobody watches anything.
+
+        `missed`: frames of other processes may have been lost; nobody waits for a second look.
+        """
+        watched = [found for room in hub().rooms() if (found := conversation_of_room(room)) is not None]
+        if _lister is None or not watched:
+            return bool(watched)
+        began = self.loop.time()
+        try:
+            states = await _lister(watched)
+        except asyncio.CancelledError:
+            raise
+        except Exception as fault:  # the database is away: the next look finds what this one did not
+            log.warning("lookout: %s", type(fault).__name__)
+            return True
+        for state in states:
+            self._tell(state, missed=missed)
+        self._looked_at, self._listed = began, frozenset(state.run_id for state in states)
+        return True
+
+    def _tell(self, state: RunState, *, missed: bool) -> None:
+        """Who was there at the last look, when there was no such run yet, has to see all of it."""
+        new = state.run_id not in self._listed
+        for member, joined in hub().in_room(conversation_room(state.conversation_id)):
+            gates: RunGates | None = getattr(member, "gates", None)
+            if gates is None:
                 continue
-            try:
-                states = await _lister(watched)
-            except asyncio.CancelledError:
-                raise
-            except Exception as fault:  # the database is away: the next look finds what this one did not
-                log.warning("lookout: %s", type(fault).__name__)
-                continue
-            for state in states:
-                for member in hub().in_room(conversation_room(state.conversation_id)):
-                    gates: RunGates | None = getattr(member, "gates", None)
-                    if gates is not None and (not state.ended or gates.follows(state.run_id)):
-                        gates.look(state.run_id, state.last_seq, at_once=missed)
+            if not state.ended or (new and not state.superseded and joined <= self._looked_at):
+                gates.expect(state.run_id)
+            if gates.follows(state.run_id):
+                gates.look(state.run_id, state.last_seq, at_once=missed)
 
     async def close(self) -> None:
         if self._task is not None:

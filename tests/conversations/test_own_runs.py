@@ -106,6 +106,34 @@ async def test_it_finds_in_the_log_what_it_was_not_told(alice, plays, connect, m
 
 
 @pytest.mark.usefixtures("engine")
+async def test_who_only_looks_on_finds_it_too(alice, bob, plays, connect, monkeypatch):  # noqa: F811
+    """A short run of somebody else began and ended between two looks, and every hint of it was lost. Who comes after
+    that has read it."""
+    plays("All of it.")
+    made = await in_database(conversation_create, actor=alice, title="x", visibility="workspace")
+    watches, later = await connect(bob), await connect(bob)
+    subscribe = {"type": "subscribe", "conversationId": str(made.pk)}
+    monkeypatch.setattr(lookout, "EVERY_SECONDS", 1000.0)
+    await lookout.close_lookout()
+    await watches.ask(subscribe, "subscribed")
+    look = lookout.lookout().look
+    await look()
+    with monkeypatch.context() as lost:
+        lost.setattr(Hub, "deliver", lambda *_: None)
+        started = await in_database(
+            run_start, actor=alice, agent_id="demo-agent", input_="Hi", conversation_id=made.pk
+        )
+        whole = await chunks_of(started.run.pk)
+    await later.ask(subscribe, "subscribed")
+    await look()  # behind once
+    await look()
+    assert [(c["seq"], c["chunk"]) for c in [await watches.next("chunk") for _ in whole]] == whole
+    await look()
+    await look()
+    assert not [frame for frame in await later.settled() if frame["type"] == "chunk"]
+
+
+@pytest.mark.usefixtures("engine")
 async def test_sent_again_over_another_socket_it_is_seen_from_its_beginning(alice, plays, connect):  # noqa: F811
     """As after a lost answer: the conversation that the run is in is one the second socket has not heard of."""
     plays("All of it.")
