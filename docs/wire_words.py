@@ -93,7 +93,7 @@ SERVER_FRAMES = {
     ),
     "members.changed": "somebody became a member, has another role, or (`role` null) is a member no more: `userId`, `role`; to the workspace",
     "presence.changed": "who is here: `users`, the whole list, at most one a second; to the workspace",
-    "cursor.moved": "`userId`, `name`, `typing`, `cursor`, `selection`; to those subscribed, some a second at most",
+    "cursor.moved": "`userId`, `name`, `typing`, `since` (when the socket that says it came), `cursor`, `selection`; to those subscribed, some a second at most",
     "activity.recorded": "what happened: `id`, `activityType`, `userId`, `metadata`, `createdAt`; to the workspace",
     "usage.updated": "numbers of a finished run: `runId`, `agentId`, `userId`, `tokenUsage`, `cost`; to the workspace",
     "budget.warning": (

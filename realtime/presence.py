@@ -228,6 +228,7 @@ def _tell_cursor(socket: NexusConsumer, entry: Entry) -> None:
             "userId": now.user_id,
             "name": now.name,
             "typing": now.activity == "typing",
+            "since": now.since,
         }
         if now.cursor is not None:
             payload["cursor"] = now.cursor

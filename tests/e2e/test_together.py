@@ -34,6 +34,23 @@ def together(first: Page, second: Page) -> None:
     expect(second.locator(".together")).to_contain_text("You write this message with")
 
 
+def test_a_button_is_pressed_also_where_somebody_comes_or_goes_meanwhile(people) -> None:
+    """The line above the composer would say something else then, with another button under the finger."""
+    page, other = both_in(people["alice"], people["bob"])
+    line = other.locator(".together")
+    page.get_by_role("button", name="Write together").click()
+    expect(line).to_contain_text("alice writes a message here")
+    line.get_by_role("button", name="Join").hover()
+    other.mouse.down()
+    page.locator(".together").get_by_role("button", name="Leave").click()
+    page.locator(BOX).press_sequentially("By myself")
+    expect(other.locator("[data-typing]")).to_contain_text(
+        "alice is typing"
+    )  # so that is known there as well
+    other.mouse.up()
+    expect(line).to_contain_text("Everyone here can read and join this message")
+
+
 def test_two_people_write_one_message_and_one_sends_it(server: Server, people, shots: Path) -> None:
     alice, bob = people["alice"], people["bob"]
     page, other = both_in(alice, bob)

@@ -290,9 +290,17 @@ test("the feed is read back without a hole, and what comes meanwhile stays above
 test("the cursor of somebody who went away and came back is nowhere", () => {
   const user = (since, conversationId = "c1") => ({ userId: "u2", name: "Bob", kind: "person", conversationId, since });
   let state = opened({ presence: [user("1")] });
-  state = reduce(state, { type: "cursor.moved", userId: "u2", selection: { start: 1, end: 1 }, typing: true });
+  state = reduce(state, { type: "cursor.moved", userId: "u2", selection: { start: 1, end: 1 }, typing: true, since: "1" });
   state = reduce(state, { type: "presence.changed", users: [user("1")] });
   assert.equal(state.cursors.u2.selection.start, 1);
   assert.equal(reduce(state, { type: "presence.changed", users: [user("2")] }).cursors.u2, undefined);
   assert.equal(reduce(state, { type: "presence.changed", users: [user("1", "c2")] }).cursors.u2, undefined);
+});
+
+test("the cursor of somebody whose older tab was closed stays, though the list that says so comes later", () => {
+  const user = (since) => ({ userId: "u2", name: "Bob", kind: "person", conversationId: "c1", since });
+  let state = opened({ presence: [user("1")] });
+  state = reduce(state, { type: "cursor.moved", userId: "u2", selection: { start: 1, end: 1 }, typing: false, since: "2" });
+  state = reduce(state, { type: "presence.changed", users: [user("2")] });
+  assert.equal(state.cursors.u2.selection.start, 1);
 });

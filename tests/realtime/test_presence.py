@@ -225,6 +225,7 @@ async def test_it_tells_cursors_to_those_in_the_conversation(
 ) -> None:
     socket, watcher, elsewhere = await connect(alice), await connect(bob), await connect(vera)
     await watcher.ask({"type": "subscribe", "conversationId": str(talk.pk)}, "subscribed")
+    listed = await shows(watcher, "Alice")
     began = time.monotonic()
     for n in range(100):
         await socket.send(
@@ -238,6 +239,7 @@ async def test_it_tells_cursors_to_those_in_the_conversation(
     moved = await watcher.next("cursor.moved")
     assert moved["userId"] == str(alice.user_id)
     assert moved["typing"] is True
+    assert moved["since"] == listed["since"]
     await watcher.next("cursor.moved", cursor={"x": 99.0, "y": 0.0})
     moves = len([f for f in watcher.seen if f["type"] == "cursor.moved"])
     assert moves <= (time.monotonic() - began) / CURSOR_SECONDS + 2

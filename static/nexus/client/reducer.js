@@ -42,7 +42,7 @@ export function initialState() {
     totals: null,
     /** what is being written together here: {id, openedBy}, or null */
     draft: null,
-    /** who moves or types here: user id → {cursor, selection, typing, at} */
+    /** who moves or types here: user id → {cursor, selection, typing, since, at} */
     cursors: {},
     usage: null,
     error: null,
@@ -89,7 +89,7 @@ const REDUCERS = {
   "presence.changed": presenceChanged,
   "cursor.moved": (state, frame) => ({
     ...state,
-    cursors: { ...state.cursors, [frame.userId]: { cursor: frame.cursor ?? null, selection: frame.selection ?? null, typing: Boolean(frame.typing), at: frame.at ?? 0 } },
+    cursors: { ...state.cursors, [frame.userId]: { cursor: frame.cursor ?? null, selection: frame.selection ?? null, typing: Boolean(frame.typing), since: frame.since ?? null, at: frame.at ?? 0 } },
   }),
   "activity.recorded": (state, frame) => {
     // Its own id and conversation are fields of the frame: `rest` would drop them, and all but the first.
@@ -146,13 +146,16 @@ function subscribed(state, frame) {
   return { ...next, pending: settlePending(next) };
 }
 
-/** Who is here. The cursor of somebody who is not in this conversation any more, or came back to it, is nowhere. */
+/**
+ * Who is here. The cursor of somebody who is not in this conversation any more, or came back to it, is nowhere: the
+ * socket that told it was there before the oldest that is left. (Which is not to say that a list with another `since`
+ * ends it: where an older tab was closed, the list may come behind what the other tab told already.)
+ */
 function presenceChanged(state, frame) {
   const presence = toUsers(frame.users);
-  const since = new Map(state.presence.map((user) => [user.userId, user.since]));
-  const stayed = ({ userId, since: now }) => !since.has(userId) || since.get(userId) === now;
-  const here = new Set(presence.filter((user) => user.conversationId === state.conversation?.id && stayed(user)).map((user) => user.userId));
-  const cursors = Object.fromEntries(Object.entries(state.cursors).filter(([userId]) => here.has(userId)));
+  const here = new Map(presence.filter((user) => user.conversationId === state.conversation?.id).map((user) => [user.userId, user.since]));
+  const stayed = (userId, { since }) => here.has(userId) && !(since < here.get(userId));
+  const cursors = Object.fromEntries(Object.entries(state.cursors).filter(([userId, cursor]) => stayed(userId, cursor)));
   return { ...state, presence, cursors };
 }
 

@@ -7,6 +7,7 @@
  */
 import { emit, h, setText, stateMark } from "../lib/dom.js";
 import { clock } from "../lib/format.js";
+import { drawUnpressed } from "../lib/press.js";
 import { tick } from "../lib/schedule.js";
 import { jsonPre } from "./tool-call.js";
 
@@ -42,11 +43,16 @@ export class NexusApproval extends HTMLElement {
     const key = JSON.stringify([approval.status, approval.votes, view.role, view.canAct, view.agent?.name]);
     if (key !== this.#key) {
       this.#key = key;
-      if (approval.status === "open") this.#card();
-      else this.#line();
+      drawUnpressed(this, this.#draw);
     }
     this.#tick();
   }
+
+  #draw = () => {
+    if (this.#view.approval.status === "open") this.#card();
+    else this.#line();
+    this.#tick();
+  };
 
   #tick() {
     const open = this.#view.approval.status === "open";

@@ -10,6 +10,7 @@ import { isLive } from "../client/run.js";
 import { messageItems } from "../client/thread.js";
 import { avatar, emit, h, icon, setChildren, setText, stateMark } from "../lib/dom.js";
 import { clock } from "../lib/format.js";
+import { drawUnpressed } from "../lib/press.js";
 import { tick } from "../lib/schedule.js";
 import { feedbackForm } from "./feedback-form.js";
 import { editor } from "./message-editor.js";
@@ -250,11 +251,9 @@ export class NexusMessage extends HTMLElement {
     const key = JSON.stringify([lines, canAct]);
     if (holder.dataset.key === key) return;
     holder.dataset.key = key;
-    holder.replaceChildren(
-      ...lines.map((line) =>
-        h("div.end", {}, stateMark(line.kind, line.icon, line.word, { loud: true }), h("span.mut.grow", {}, line.text), ...(canAct ? (line.actions ?? []) : []).map(([action, label]) => h("button.btn.sm", { type: "button", onclick: () => emit(this, "message-action", { action, entry: this.#view.entry }) }, label))),
-      ),
-    );
+    const action = ([name, label]) => h("button.btn.sm", { type: "button", onclick: () => emit(this, "message-action", { action: name, entry: this.#view.entry }) }, label);
+    const drawn = (line) => h("div.end", {}, stateMark(line.kind, line.icon, line.word, { loud: true }), h("span.mut.grow", {}, line.text), ...(canAct ? (line.actions ?? []) : []).map(action));
+    drawUnpressed(holder, () => holder.replaceChildren(...lines.map(drawn)));
   }
 
   #renderActions() {
@@ -267,8 +266,13 @@ export class NexusMessage extends HTMLElement {
     const key = JSON.stringify([shown, canAct, last, entry.from, entry.branches, entry.message?.id, entry.message?.feedback?.rating, entry.run?.status, entry.run?.tokenUsage?.total, entry.run?.cost?.total]);
     if (holder.dataset.key === key) return;
     holder.dataset.key = key;
-    holder.hidden = !shown;
     this.toggleAttribute("last", Boolean(last));
+    drawUnpressed(holder, () => this.#drawActions(holder, shown));
+  }
+
+  #drawActions(holder, shown) {
+    const { entry, canAct } = this.#view;
+    holder.hidden = !shown;
     if (!shown) return holder.replaceChildren();
     const focused = holder.contains(document.activeElement) ? document.activeElement.dataset.act : null;
     const buttons = [];

@@ -4,6 +4,7 @@
  */
 import { isLive } from "../client/run.js";
 import { avatar, h } from "../lib/dom.js";
+import { drawUnpressed } from "../lib/press.js";
 
 const MOST = 3;
 
@@ -25,8 +26,10 @@ export class Conducting {
     const key = JSON.stringify(lines);
     if (key === this.#key) return;
     this.#key = key;
-    this.element.hidden = !lines.length;
-    this.element.replaceChildren(...lines.flatMap((line) => this.#rows(line)));
+    drawUnpressed(this.element, () => {
+      this.element.hidden = !lines.length;
+      this.element.replaceChildren(...lines.flatMap((line) => this.#rows(line)));
+    });
   }
 
   /** What there is to say about a run, as plain data; null: nothing. */

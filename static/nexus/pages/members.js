@@ -3,6 +3,7 @@
  * another role is told by the socket; the list itself is drawn by the server, so it is read from there and laid in.
  */
 import { copyText } from "../lib/clipboard.js";
+import { drawUnpressed } from "../lib/press.js";
 
 /** Several changes in one moment are read once, ms. */
 const PAUSE_MS = 150;
@@ -52,7 +53,10 @@ export class MembersPage {
       const answer = await fetch(`/members/?${new URLSearchParams({ workspace: this.shell.workspace.slug })}`, { credentials: "same-origin", headers: { Accept: "text/html" } });
       if (!answer.ok || answer.redirected) return null;
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      for (const part of PARTS) this.#layIn(document.querySelector(part), page.querySelector(part));
+      for (const part of PARTS) {
+        const [old, fresh] = [document.querySelector(part), page.querySelector(part)];
+        if (old && fresh) drawUnpressed(old, () => this.#layIn(old, fresh));
+      }
     } catch {
       // offline: the next opening of the link reads it
     } finally {
@@ -63,7 +67,6 @@ export class MembersPage {
 
   /** Rows that are as they were stay, with what is open in them; others take their place. */
   #layIn(old, fresh) {
-    if (!old || !fresh) return;
     const known = new Map([...old.querySelectorAll("li[data-key]")].map((row) => [row.dataset.key, row]));
     const focused = document.activeElement?.closest("li[data-key]")?.dataset.key;
     for (const row of fresh.querySelectorAll("li[data-key]")) {

@@ -1,5 +1,6 @@
 /** Where there is no conversation yet: what was sent and has not arrived, with its way back. */
 import { h, icon } from "../lib/dom.js";
+import { drawUnpressed } from "../lib/press.js";
 import { schedule } from "../lib/schedule.js";
 
 export class WaitingMessages {
@@ -23,8 +24,10 @@ export class WaitingMessages {
     const key = JSON.stringify(waiting.map((one) => [one.clientId, one.status, one.error?.message]));
     if (key === this.#key) return;
     this.#key = key;
-    this.element.hidden = !waiting.length;
-    this.element.replaceChildren(...waiting.map((one) => this.#row(one)));
+    drawUnpressed(this.element, () => {
+      this.element.hidden = !waiting.length;
+      this.element.replaceChildren(...waiting.map((one) => this.#row(one)));
+    });
   };
 
   #row(message) {

@@ -5,6 +5,7 @@
 import { diff, moved, SharedDraft } from "../client/draft.js";
 import { RemoteCursors } from "../elements/remote-cursors.js";
 import { avatar, h, icon } from "../lib/dom.js";
+import { drawUnpressed } from "../lib/press.js";
 
 /** How often sending is tried again when others write in the same moment, and how long between, ms. */
 const TRIES = 40;
@@ -54,8 +55,10 @@ export class WritingTogether {
     const key = JSON.stringify(line);
     if (key !== this.#key) {
       this.#key = key;
-      this.element.hidden = !line;
-      this.element.replaceChildren(...(line ? [this.#line(line)] : []));
+      drawUnpressed(this.element, () => {
+        this.element.hidden = !line;
+        this.element.replaceChildren(...(line ? [this.#line(line)] : []));
+      });
     }
     this.#drawCursors();
   }
