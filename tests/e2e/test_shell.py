@@ -255,6 +255,25 @@ def test_it_notifies_a_hidden_page_only_when_the_person_wished_it(people):
     expect(page.locator("[data-notify-help]")).to_contain_text("never for short answers")
 
 
+def test_a_link_stays_under_the_finger_while_the_list_moves(people):
+    """Pressed, another conversation comes up above it, and then let go: the one that was pressed is opened."""
+    alice = people["alice"]
+    older, newer = begin(alice), begin(alice)
+    page = alice.page
+    page.goto(f"{alice.server.url}/settings/")
+    nav = page.locator("#nav .cv")
+    expect(nav.first).to_have_attribute("data-conversation", newer)
+    nav.first.hover()
+    page.mouse.down()
+    title = page.title()
+    ask_elsewhere(page, older)
+    expect(page).not_to_have_title(title)  # it says how many are unread: the news are here
+    expect(nav.first).to_have_attribute("data-conversation", newer)
+    page.mouse.up()
+    page.wait_for_url(f"**/c/{newer}/")
+    expect(nav.first).to_have_attribute("data-conversation", older)
+
+
 def test_it_archives_restores_and_deletes_several_at_once(people, shots):
     alice = people["alice"]
     ids = [begin(alice) for _ in range(4)]

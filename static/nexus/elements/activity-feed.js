@@ -5,6 +5,7 @@
  */
 import { avatar, emit, h } from "../lib/dom.js";
 import { clock } from "../lib/format.js";
+import { drawUnpressed } from "../lib/press.js";
 
 const SAME_MS = 5 * 60_000;
 /** As many lines at first, and more each time that earlier ones are asked for. */
@@ -36,6 +37,10 @@ export class NexusActivityFeed extends HTMLElement {
       this.replaceChildren(h("p.mut", {}, "Nothing yet. What people and agents do appears here."));
       return;
     }
+    drawUnpressed(this, () => this.#draw(lines, earlier));
+  }
+
+  #draw(lines, earlier) {
     const focused = this.querySelector(".back") === document.activeElement && this.childElementCount > 0;
     this.replaceChildren(
       ...lines.map((line) => {

@@ -7,6 +7,7 @@ import { isLive } from "../client/run.js";
 import { waterfall } from "../client/thread.js";
 import { emit, h, icon, setText, stateMark } from "../lib/dom.js";
 import { count, seconds, usd } from "../lib/format.js";
+import { drawUnpressed } from "../lib/press.js";
 import { tick } from "../lib/schedule.js";
 
 const MARKS = { COMPLETED: ["ok", "circle-check"], RUNNING: ["run", "loader-circle"], FAILED: ["bad", "circle-x"], PENDING: ["off", "clock"], UNKNOWN: ["off", "circle-help"] };
@@ -40,6 +41,10 @@ export class NexusRunWaterfall extends HTMLElement {
   }
 
   #draw() {
+    drawUnpressed(this, this.#drawNow);
+  }
+
+  #drawNow = () => {
     if (!this.#view) {
       this.replaceChildren(h("h2", {}, "This run"), h("p.mut", {}, "No run yet. Ask something."));
       this.#key = "";
@@ -54,7 +59,7 @@ export class NexusRunWaterfall extends HTMLElement {
       this.#build(run, agent, axis);
     }
     this.#move(run, axis, now);
-  }
+  };
 
   #build(run, agent, axis) {
     const live = isLive(run);

@@ -5,6 +5,7 @@
  */
 import { api } from "../lib/api.js";
 import { h, icon, setChildren } from "../lib/dom.js";
+import { drawUnpressed } from "../lib/press.js";
 import { schedule } from "../lib/schedule.js";
 
 const DAY = 86_400_000;
@@ -136,7 +137,10 @@ export class ConversationList extends EventTarget {
   }
 
   draw() {
-    if (!this.element) return;
+    if (this.element) drawUnpressed(this.element, this.#lay);
+  }
+
+  #lay = () => {
     const groups = new Map();
     for (const conversation of this.all) {
       const name = groupOf(conversation, Date.now());
@@ -150,7 +154,7 @@ export class ConversationList extends EventTarget {
     const held = this.element.contains(document.activeElement) ? document.activeElement : null;
     setChildren(this.element, children);
     if (held?.isConnected && held !== document.activeElement) held.focus({ preventScroll: true }); // it was moved
-  }
+  };
 
   #row(conversation) {
     const key = JSON.stringify([conversation.title, conversation.live, conversation.pinned, conversation.unread, conversation.lastStatus, this.current === conversation.id]);
