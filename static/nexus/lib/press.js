@@ -6,24 +6,12 @@
 let pressed = null;
 /** What is to be drawn when they let go: element → draw. */
 const held = new Map();
-let listening = false;
 
 /** Calls `draw`, which changes what is in the element, now; while somebody presses there, when they let go. */
 export function drawUnpressed(element, draw) {
-  listen();
   if (pressed && element.contains(pressed)) return void held.set(element, draw);
   held.delete(element);
   draw();
-}
-
-function listen() {
-  if (listening) return;
-  listening = true;
-  const capture = { capture: true };
-  addEventListener("pointerdown", (event) => (pressed = event.button === 0 ? event.target : null), capture);
-  // After a menu of the browser, or where the window goes, nobody tells that it was let go.
-  for (const end of ["pointerup", "pointercancel", "contextmenu"]) addEventListener(end, letGo, capture);
-  addEventListener("blur", letGo); // the window's own; a field's, which a press takes the focus from, does not bubble
 }
 
 function letGo() {
@@ -36,3 +24,10 @@ function letGo() {
     for (const draw of draws) draw();
   });
 }
+
+// From the beginning: somebody may press before anything was drawn here. (Without a page, in tests, nobody does.)
+const listen = globalThis.addEventListener?.bind(globalThis) ?? (() => {});
+listen("pointerdown", (event) => (pressed = event.button === 0 ? event.target : null), { capture: true });
+// After a menu of the browser, or where the window goes, nobody tells that it was let go.
+for (const end of ["pointerup", "pointercancel", "contextmenu"]) listen(end, letGo, { capture: true });
+listen("blur", letGo); // the window's own; a field's, which a press takes the focus from, does not bubble
