@@ -28,6 +28,6 @@ function letGo() {
 // From the beginning: somebody may press before anything was drawn here. (Without a page, in tests, nobody does.)
 const listen = globalThis.addEventListener?.bind(globalThis) ?? (() => {});
 listen("pointerdown", (event) => (pressed = event.button === 0 ? event.target : null), { capture: true });
-// After a menu of the browser, or where the window goes, nobody tells that it was let go.
-for (const end of ["pointerup", "pointercancel", "contextmenu"]) listen(end, letGo, { capture: true });
-listen("blur", letGo); // the window's own; a field's, which a press takes the focus from, does not bubble
+for (const end of ["pointerup", "pointercancel"]) listen(end, letGo, { capture: true });
+// Over a scrollbar, a menu of the browser or another window nobody tells that it was let go.
+listen("pointermove", ({ buttons }) => pressed && !buttons && letGo(), { capture: true, passive: true });
