@@ -51,7 +51,6 @@ export class NexusApproval extends HTMLElement {
   #draw = () => {
     if (this.#view.approval.status === "open") this.#card();
     else this.#line();
-    this.#tick();
   };
 
   #tick() {
